@@ -1,0 +1,19 @@
+//! Usher stands at the door of a small server and shows each person to their own seat.
+//!
+//! The modules below are in the order of a request's way: `Head → Identity → Permit → Lease →
+//! Visit`. Each stage takes the proof that the one before made, and only that stage can make its
+//! own. ARCHITECTURE.md has the table of who may import whom; a test executes it.
+
+pub mod domain;
+
+pub mod clock;
+
+pub mod request;
+
+pub mod identify;
+
+pub mod authorize;
+
+pub mod config;
+
+pub mod launch;

@@ -1,1 +1,3 @@
-fn main(){}
+//! Flags, configuration, run, exit code.
+
+fn main() {}

@@ -1,0 +1,107 @@
+//! How a seat's process comes to be, is watched and is ended: the trait [`Launcher`] and its
+//! contract. Processes are started below this module only. It knows nothing of users' requests,
+//! states or retries: those are `supervise`'s.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::config;
+use crate::domain::{Endpoint, Exit, Failure, Generation, LaunchKind, Role, SeatKey};
+
+/// Everything a launcher needs to know about one launch; rendered, nothing left to look up.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Whose seat.
+    pub key: SeatKey,
+    /// Which launch of it.
+    pub generation: Generation,
+    /// The person's role, for the app.
+    pub role: Role,
+    /// The app's settings.
+    pub app: Arc<config::App>,
+    /// This user's own port for this app, if they have one.
+    pub own_port: Option<u16>,
+    /// Ports of the app's range that belong to users and must not be taken.
+    pub reserved_ports: Arc<[u16]>,
+    /// Where this user's `upstream` runs, if they have one of their own.
+    pub own_upstream: Option<std::net::SocketAddr>,
+    /// `/app/SLUG`, or empty if the prefix is stripped.
+    pub base_path: String,
+    /// The app's log file for this seat; standard output and error go there.
+    pub log_file: PathBuf,
+    /// This user's folder for this app (`USHER_DATA`).
+    pub data_dir: PathBuf,
+    /// Where sockets and records of seats live.
+    pub state_dir: PathBuf,
+    /// Signs Streamlit's cookies; the same for all launches of this user, different between users.
+    pub cookie_secret: String,
+    /// The largest upload, in bytes, so that the app agrees with the door.
+    pub upload_max_bytes: u64,
+}
+
+/// A process that was started or adopted, as it is recorded in `state_dir`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Its seat.
+    pub key: SeatKey,
+    /// Its launch.
+    pub generation: Generation,
+    /// How it came to be.
+    pub kind: LaunchKind,
+    /// Its process; `None` for an upstream.
+    pub pid: Option<u32>,
+    /// The system's start time of that process (clock ticks since boot), which tells it from a
+    /// later process with the same number.
+    pub process_started_ticks: Option<u64>,
+    /// Where it listens, or will.
+    pub endpoint: Endpoint,
+    /// When it was launched.
+    pub launched_at: Timestamp,
+    /// The fingerprint of the configuration that it was launched with.
+    pub fingerprint: u64,
+}
+
+/// Starts, probes, watches and ends the processes of seats.
+///
+/// The contract, after ntpd-rs' `Spawner`: return at once on failure; no retry, back-off or
+/// overall deadline inside, for the state machine owns them. Ending is idempotent, and ending what
+/// is gone succeeds. A started process is recorded in `state_dir` before `start` returns, so that a
+/// new usher finds it. If the future of `start` is dropped, no process is left behind. What is
+/// ended is the whole session of the process: nothing it started survives it.
+#[async_trait]
+pub trait Launcher: Send + Sync {
+    /// Starts the process of a launch. Its endpoint need not answer yet.
+    ///
+    /// # Errors
+    /// Why there is no process.
+    async fn start(&self, launch: &Launch) -> Result<Started, Failure>;
+
+    /// Returns once the started process answers its health question, however long that takes; the
+    /// caller has the deadline. Makes sure that what answers is the process that was started.
+    ///
+    /// # Errors
+    /// The answer comes from somebody else, or can never come.
+    async fn healthy(&self, app: &config::App, started: &Started) -> Result<(), Failure>;
+
+    /// Returns when the process has ended; pending for ever for an upstream.
+    async fn exited(&self, started: &Started) -> Exit;
+
+    /// Asks the process and everything it started to end (TERM).
+    async fn stop(&self, started: &Started);
+
+    /// Ends the process and everything it started (KILL), and returns when they are gone.
+    async fn kill(&self, started: &Started);
+
+    /// Cleans up after the end: the record, the socket file. Nothing of the process is left.
+    async fn forget(&self, started: &Started);
+
+    /// What earlier ushers started and still runs, is what it claims to be (process number and
+    /// start time), and so may be adopted. What does not belong is ended.
+    async fn survivors(&self) -> Vec<Started>;
+
+    /// The last lines of a launch's log, at most `lines_max` and 64 KiB, oldest first.
+    async fn log_tail(&self, key: &SeatKey, lines_max: usize) -> Vec<String>;
+}
