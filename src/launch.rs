@@ -64,6 +64,20 @@ pub struct Started {
     pub fingerprint: u64,
 }
 
+/// What a seat's processes use, all of its session together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time since the start, user and system, of living and reaped processes.
+    pub cpu_ms: u64,
+    /// Resident memory that is not shared with the template or other seats, where the system
+    /// tells; else resident memory.
+    pub memory_bytes: u64,
+    /// Threads.
+    pub threads: u32,
+    /// Open files.
+    pub open_files: u32,
+}
+
 /// Starts, probes, watches and ends the processes of seats.
 ///
 /// The contract, after ntpd-rs' `Spawner`: return at once on failure; no retry, back-off or
@@ -101,6 +115,10 @@ pub trait Launcher: Send + Sync {
     /// What earlier ushers started and still runs, is what it claims to be (process number and
     /// start time), and so may be adopted. What does not belong is ended.
     async fn survivors(&self) -> Vec<Started>;
+
+    /// What the process and everything it started use now; `None` if it is gone or unknown.
+    /// Blocks for a few reads of `/proc` per process.
+    fn usage(&self, started: &Started) -> Option<Usage>;
 
     /// The last lines of a launch's log, at most `lines_max` and 64 KiB, oldest first.
     async fn log_tail(&self, key: &SeatKey, lines_max: usize) -> Vec<String>;
