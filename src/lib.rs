@@ -17,3 +17,5 @@ pub mod authorize;
 pub mod config;
 
 pub mod launch;
+
+pub mod account;
