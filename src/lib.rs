@@ -19,3 +19,5 @@ pub mod config;
 pub mod launch;
 
 pub mod account;
+
+pub mod answer;

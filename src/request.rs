@@ -112,6 +112,20 @@ impl Malformed {
     }
 }
 
+/// The longest header line that goes to an app, in bytes. Streamlit's server never answers a
+/// WebSocket handshake with a longer one (measured: 8,180 answered, 8,200 hang).
+pub const HEADER_LINE_BYTES_MAX: usize = 8_150;
+/// The most headers that go to an app, of which usher adds some (measured: 126 answered, 133 hang).
+pub const HEADERS_MAX: usize = 115;
+
+/// Whether a head is small enough for an app behind the door.
+pub fn head_is_bounded(headers: &HeaderMap) -> bool {
+    headers.len() <= HEADERS_MAX
+        && headers.iter().all(|(name, value)| {
+            name.as_str().len() + ": ".len() + value.len() <= HEADER_LINE_BYTES_MAX
+        })
+}
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
