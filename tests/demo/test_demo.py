@@ -1,13 +1,15 @@
 """The demo app runs without an exception, in both languages, and does what its controls say."""
 
+import logging
 import os
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
-os.environ.setdefault("STREAMLIT_LOGGER_LEVEL", "error")  # it warns of running without a browser, which is meant
 from streamlit.testing.v1 import AppTest
+
+logging.disable(logging.WARNING)  # Streamlit warns of running without a browser, which is meant
 
 APP = Path(__file__).resolve().parents[2] / "demo" / "app.py"
 
