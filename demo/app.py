@@ -41,9 +41,9 @@ TEXTS = {
     "planned": ("계획", "Planned"),
     "m_live": ("운영 중인 기능", "Features live"),
     "m_rollout": ("평균 적용률", "Mean rollout"),
-    "m_speed": ("다운로드 속도", "Downlink"),
-    "m_latency": ("지연 시간", "Latency"),
-    "against": ("기간 첫날 대비", "since the first day"),
+    "m_speed": ("다운로드 속도(Mbps)", "Downlink (Mbps)"),
+    "m_latency": ("지연 시간(ms)", "Latency (ms)"),
+    "against": ("첫날 대비", "since day one"),
     "speed": ("대역별 다운로드 속도", "Downlink by band"),
     "date": ("날짜", "Date"),
     "mbps": ("속도(Mbps)", "Mbps"),
@@ -76,7 +76,7 @@ FEATURES = [
     ("NR-402", "셀 절전", "Cell sleep", "Rel-18", "planned", 0),
     ("NR-405", "AI 빔 관리", "AI beam management", "Rel-18", "planned", 0),
 ]
-BANDS = {"n78 · 3.5 GHz": (820, 34.0), "n257 · 28 GHz": (1480, 90.0), "n28 · 700 MHz": (165, 9.0)}
+BANDS = {"3.5 GHz": (820, 34.0), "28 GHz": (1480, 90.0), "700 MHz": (165, 9.0)}
 
 
 @st.cache_data
@@ -158,8 +158,8 @@ def metrics(features: pd.DataFrame, days: pd.DataFrame) -> None:
     cards = [
         ("m_live", growth((features["state"] == "live").sum(), 0.4, count), "{:.0f}", "normal"),
         ("m_rollout", growth(features["rollout"].mean(), 0.6, count), "{:.0f} %", "normal"),
-        ("m_speed", daily["mbps"], "{:,.0f} Mbps", "normal"),
-        ("m_latency", daily["latency"], "{:.1f} ms", "inverse"),
+        ("m_speed", daily["mbps"], "{:,.0f}", "normal"),
+        ("m_latency", daily["latency"], "{:.1f}", "inverse"),
     ]
     for column, (key, history, form, good) in zip(st.columns(4), cards):
         now, first = history.iloc[-1], history.iloc[0]

@@ -42,8 +42,8 @@ class Demo(unittest.TestCase):
             app.run()
             self.assertFalse(app.exception)
             seen[language] = [metric.label for metric in app.main.metric]
-        self.assertIn("지연 시간", seen["한국어"])
-        self.assertIn("Latency", seen["English"])
+        self.assertIn("지연 시간(ms)", seen["한국어"])
+        self.assertIn("Latency (ms)", seen["English"])
 
     def test_period_changes_the_comparison(self) -> None:
         app = run_app()
