@@ -1,0 +1,3 @@
+//! Usher, the front door of a small server.
+
+pub mod pages;
