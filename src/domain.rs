@@ -118,8 +118,11 @@ pub enum Language {
 }
 
 impl Language {
+    /// Both of them.
+    pub const ALL: [Language; 2] = [Language::Korean, Language::English];
+
     /// The BCP 47 tag.
-    pub fn tag(self) -> &'static str {
+    pub const fn tag(self) -> &'static str {
         match self {
             Language::Korean => "ko",
             Language::English => "en",

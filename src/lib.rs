@@ -8,6 +8,8 @@ pub mod domain;
 
 pub mod clock;
 
+pub mod platform;
+
 pub mod request;
 
 pub mod identify;
@@ -21,3 +23,5 @@ pub mod launch;
 pub mod account;
 
 pub mod answer;
+
+pub mod pages;
