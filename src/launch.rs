@@ -40,6 +40,9 @@ pub struct Launch {
     pub cookie_secret: String,
     /// The largest upload, in bytes, so that the app agrees with the door.
     pub upload_max_bytes: u64,
+    /// Of everything in the configuration that a running process cannot take over later; copied
+    /// into [`Started`], so that a new usher knows whether what it finds is still wanted.
+    pub fingerprint: u64,
 }
 
 /// A process that was started or adopted, as it is recorded in `state_dir`.
