@@ -2,7 +2,9 @@
 //! contract. Processes are started below this module only. It knows nothing of users' requests,
 //! states or retries: those are `supervise`'s.
 
-use std::path::PathBuf;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +12,25 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::domain::{Endpoint, Exit, Failure, Generation, LaunchKind, Role, SeatKey};
+
+mod begin;
+mod command;
+mod dispatch;
+mod environment;
+mod health;
+mod interpreter;
+mod members;
+mod output;
+mod place;
+mod ports;
+mod processes;
+mod record;
+mod shared;
+mod spawn;
+mod streamlit;
+mod upstream;
+
+pub use dispatch::Launchers;
 
 /// Everything a launcher needs to know about one launch; rendered, nothing left to look up.
 #[derive(Clone, Debug)]
@@ -125,4 +146,9 @@ pub trait Launcher: Send + Sync {
 
     /// The last lines of a launch's log, at most `lines_max` and 64 KiB, oldest first.
     async fn log_tail(&self, key: &SeatKey, lines_max: usize) -> Vec<String>;
+}
+
+/// Makes a folder and those around it that are missing, for this account only.
+fn make_folder(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

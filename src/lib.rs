@@ -8,6 +8,8 @@ pub mod domain;
 
 pub mod clock;
 
+pub mod platform;
+
 pub mod request;
 
 pub mod identify;
