@@ -2,7 +2,9 @@
 //! contract. Processes are started below this module only. It knows nothing of users' requests,
 //! states or retries: those are `supervise`'s.
 
-use std::path::PathBuf;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +12,25 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::domain::{Endpoint, Exit, Failure, Generation, LaunchKind, Role, SeatKey};
+
+mod begin;
+mod command;
+mod dispatch;
+mod environment;
+mod health;
+mod interpreter;
+mod members;
+mod output;
+mod place;
+mod ports;
+mod processes;
+mod record;
+mod shared;
+mod spawn;
+mod streamlit;
+mod upstream;
+
+pub use dispatch::Launchers;
 
 /// Everything a launcher needs to know about one launch; rendered, nothing left to look up.
 #[derive(Clone, Debug)]
@@ -40,6 +61,9 @@ pub struct Launch {
     pub cookie_secret: String,
     /// The largest upload, in bytes, so that the app agrees with the door.
     pub upload_max_bytes: u64,
+    /// Of everything in the configuration that a running process cannot take over later; copied
+    /// into [`Started`], so that a new usher knows whether what it finds is still wanted.
+    pub fingerprint: u64,
 }
 
 /// A process that was started or adopted, as it is recorded in `state_dir`.
@@ -122,4 +146,9 @@ pub trait Launcher: Send + Sync {
 
     /// The last lines of a launch's log, at most `lines_max` and 64 KiB, oldest first.
     async fn log_tail(&self, key: &SeatKey, lines_max: usize) -> Vec<String>;
+}
+
+/// Makes a folder and those around it that are missing, for this account only.
+fn make_folder(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

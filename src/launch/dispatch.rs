@@ -1,0 +1,178 @@
+//! The [`Launcher`] of the program: picks the kind that an app's entry asks for. Everything after
+//! the start is the same for all kinds that have a process.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::health::{Answer, Pauses, Question};
+use super::shared::Shared;
+use super::spawn::{self, Script};
+use super::{Launch, Launcher, Started, Usage, command, output, upstream};
+use crate::clock::Clock;
+use crate::config::{App, LaunchMode, Program};
+use crate::domain::{Endpoint, Exit, Failure, LaunchKind, SeatKey};
+use crate::platform::sockets;
+
+/// Launches of every kind.
+pub struct Launchers {
+    shared: Arc<Shared>,
+}
+
+impl Launchers {
+    /// Makes the folders below `state_dir` that are missing, for this account only. Call
+    /// [`Launcher::survivors`] before the first start.
+    ///
+    /// # Errors
+    /// What the system says of the folders.
+    pub fn new(state_dir: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        Ok(Self { shared: Arc::new(Shared::new(state_dir, clock)?) })
+    }
+
+    async fn start_streamlit(
+        &self,
+        launch: &Launch,
+        script: Script<'_>,
+        mode: LaunchMode,
+    ) -> Result<Started, Failure> {
+        match mode {
+            LaunchMode::Spawn => {}
+            // There is no template process yet, so there is one way only.
+            LaunchMode::Auto => log::debug!("{}: spawned", launch.key),
+            LaunchMode::Fork => {
+                log::warn!("{}: `launch: fork` is not available; it is spawned", launch.key);
+            }
+        }
+        spawn::start(&self.shared, launch, script).await
+    }
+
+    /// Runs what blocks for longer than a request should wait; `None` if it panicked.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> T + Send + 'static,
+    ) -> Option<T> {
+        let shared = Arc::clone(&self.shared);
+        let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+        done.inspect_err(|error| log::error!("launch: {error}")).ok()
+    }
+
+    /// Whether the one that answers is the seat: `Ok(false)` if nobody is there any more.
+    async fn is_the_seat(&self, started: &Started, listener: Option<u32>) -> Result<bool, Failure> {
+        let seat = started.clone();
+        let judged = self.blocking(move |shared| match &seat.endpoint {
+            Endpoint::Tcp(address) => {
+                let members = shared.processes.members(&seat);
+                let held = members.iter().flat_map(|pid| sockets::sockets_of(*pid)).collect();
+                judge_port(&sockets::listening_at(*address), &held, address.port())
+            }
+            // Usher has bound the socket of these itself, in a folder that is its own.
+            Endpoint::Unix(_) if seat.kind != LaunchKind::Command => Ok(true),
+            Endpoint::Unix(path) => match listener {
+                Some(pid) if !shared.processes.members(&seat).contains(&pid) => {
+                    let holder = crate::platform::table::name(pid);
+                    let cause = format!("{holder} (pid {pid}) listens at {}", path.display());
+                    Err(Failure::System { doing: "connecting to the seat", cause })
+                }
+                Some(_) | None => Ok(true),
+            },
+        });
+        judged.await.unwrap_or(Ok(false))
+    }
+}
+
+/// Of the sockets that would answer, all have to be the seat's: several may share a port.
+fn judge_port(
+    listening: &[sockets::Listening],
+    held: &std::collections::BTreeSet<u64>,
+    port: u16,
+) -> Result<bool, Failure> {
+    let foreign: Vec<_> =
+        listening.iter().filter(|socket| !held.contains(&socket.inode)).cloned().collect();
+    if foreign.is_empty() {
+        return Ok(!listening.is_empty());
+    }
+    Err(Failure::PortTaken { port, holder: sockets::holder(&foreign) })
+}
+
+#[async_trait]
+impl Launcher for Launchers {
+    async fn start(&self, launch: &Launch) -> Result<Started, Failure> {
+        match &launch.app.program {
+            Program::Streamlit { script, python, arguments, launch: mode, preload: _ } => {
+                self.shared.remember_log(&launch.key, &launch.log_file);
+                self.start_streamlit(launch, Script { script, python, arguments }, *mode).await
+            }
+            Program::Command { argv } => {
+                self.shared.remember_log(&launch.key, &launch.log_file);
+                command::start(&self.shared, launch, argv).await
+            }
+            Program::Upstream { address } => {
+                Ok(upstream::started(launch, *address, self.shared.clock.wall()))
+            }
+        }
+    }
+
+    async fn healthy(&self, app: &App, started: &Started) -> Result<(), Failure> {
+        let question = Question::of(app);
+        let mut pauses = Pauses::new();
+        loop {
+            let answer = question.ask(&started.endpoint).await;
+            match (started.kind, answer) {
+                (LaunchKind::Upstream, Answer::Healthy(_)) => return Ok(()),
+                (LaunchKind::Upstream, Answer::Nobody) => {
+                    return Err(Failure::UpstreamDown { address: started.endpoint.to_string() });
+                }
+                (LaunchKind::Upstream, Answer::NotYet) | (_, Answer::Nobody) => {}
+                // A wrong answer may be somebody else's: then there is no use in waiting.
+                (_, Answer::NotYet) => {
+                    self.is_the_seat(started, None).await?;
+                }
+                (_, Answer::Healthy(listener)) => {
+                    if self.is_the_seat(started, listener).await? {
+                        return Ok(());
+                    }
+                }
+            }
+            pauses.pause().await;
+        }
+    }
+
+    async fn exited(&self, started: &Started) -> Exit {
+        self.shared.processes.exited(started).await
+    }
+
+    async fn stop(&self, started: &Started) {
+        let seat = started.clone();
+        self.blocking(move |shared| shared.processes.stop(&seat)).await;
+    }
+
+    async fn kill(&self, started: &Started) {
+        let seat = started.clone();
+        self.blocking(move |shared| shared.processes.end(&seat)).await;
+    }
+
+    async fn forget(&self, started: &Started) {
+        if started.kind != LaunchKind::Upstream {
+            let seat = started.clone();
+            self.blocking(move |shared| shared.clean(&seat)).await;
+        }
+    }
+
+    async fn survivors(&self) -> Vec<Started> {
+        self.blocking(Shared::survivors).await.unwrap_or_default()
+    }
+
+    fn usage(&self, started: &Started) -> Option<Usage> {
+        self.shared.processes.usage(started)
+    }
+
+    async fn log_tail(&self, key: &SeatKey, lines_max: usize) -> Vec<String> {
+        let key = key.clone();
+        let tail = self.blocking(move |shared| {
+            shared.log_file(&key).map(|path| output::tail(&path, lines_max))
+        });
+        tail.await.flatten().unwrap_or_default()
+    }
+}

@@ -1,0 +1,245 @@
+//! The processes of seats: started, watched, measured and ended, each with everything it started.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::members::{Identity, Scan, Seat};
+use super::{Started, Usage};
+use crate::clock::{Clock, Moment};
+use crate::domain::Exit;
+use crate::platform::process::{self, Ended, Handle, Order};
+use crate::platform::{self, table};
+
+/// A scan serves all seats that are measured together.
+const SCAN_AGE_MAX_MS: u64 = 500;
+/// Rounds of killing, each of which ends when something ended or after [`ROUND`].
+const ROUNDS_MAX: u32 = 400;
+/// The longest wait before the processes are listed again.
+const ROUND: Duration = Duration::from_millis(25);
+/// Between two looks at a process that the system gives no handle on.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// All processes that this usher started or adopted.
+pub(super) struct Processes {
+    /// As text, as marks begin with it.
+    state_dir: String,
+    clock: Arc<dyn Clock>,
+    children: Mutex<HashMap<u32, Child>>,
+    last_scan: Mutex<Option<(Moment, Arc<Scan>)>>,
+}
+
+/// A process that is our child: somebody always waits for it, so that it never stays a zombie.
+#[derive(Clone, Debug)]
+struct Child {
+    start_ticks: u64,
+    exit: watch::Receiver<Option<Exit>>,
+}
+
+impl Processes {
+    /// None yet.
+    pub(super) fn new(state_dir: String, clock: Arc<dyn Clock>) -> Self {
+        let (children, last_scan) = (Mutex::default(), Mutex::default());
+        Self { state_dir, clock, children, last_scan }
+    }
+
+    /// Starts a process in a session of its own with no descriptor of usher's but `handed`.
+    /// Must be called where tokio can be reached. Blocks until the program is executed.
+    ///
+    /// # Errors
+    /// It cannot be executed, or the system has no room for it; nothing is left of it then.
+    pub(super) fn spawn(
+        &self,
+        mut command: Command,
+        handed: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Identity> {
+        platform::detach(&mut command, handed);
+        let mut child = command.spawn()?;
+        let watched = table::start_ticks(child.id())
+            .ok_or_else(|| io::Error::other("the process cannot be seen in /proc"))
+            .and_then(|ticks| Ok((ticks, Handle::open(child.id(), ticks)?)));
+        match watched {
+            Ok((start_ticks, Some(handle))) => {
+                self.watch(child.id(), start_ticks, handle);
+                Ok((child.id(), start_ticks))
+            }
+            Ok((_, None)) | Err(_) => {
+                child.kill()?;
+                child.wait()?;
+                Err(watched.err().unwrap_or_else(|| io::Error::other("the process is gone")))
+            }
+        }
+    }
+
+    fn watch(&self, pid: u32, start_ticks: u64, handle: Handle) {
+        let (tell, exit) = watch::channel(None);
+        self.children.lock().insert(pid, Child { start_ticks, exit });
+        tokio::spawn(async move {
+            let exit = match handle.ended().await {
+                Ok(ended) => exit_of(ended),
+                Err(error) => {
+                    log::error!("process {pid} cannot be waited for: {error}");
+                    wait_without_handle((pid, start_ticks)).await;
+                    Exit::Unknown
+                }
+            };
+            tell.send_replace(Some(exit));
+        });
+    }
+
+    /// Returns when the process has ended.
+    pub(super) async fn exited(&self, started: &Started) -> Exit {
+        let Some(identity) = identity(started) else { return std::future::pending().await };
+        let (pid, start_ticks) = identity;
+        let child = self.children.lock().get(&pid).cloned();
+        if let Some(mut child) = child.filter(|child| child.start_ticks == start_ticks) {
+            return match child.exit.wait_for(Option::is_some).await {
+                Ok(exit) => exit.unwrap_or(Exit::Unknown),
+                Err(_) => Exit::Unknown,
+            };
+        }
+        match Handle::open(pid, start_ticks) {
+            Ok(Some(handle)) => match handle.ended().await {
+                Ok(ended) => return exit_of(ended),
+                Err(error) => log::error!("process {pid} cannot be watched: {error}"),
+            },
+            Ok(None) => return Exit::Unknown,
+            Err(error) => log::error!("process {pid} cannot be watched: {error}"),
+        }
+        wait_without_handle(identity).await;
+        Exit::Unknown
+    }
+
+    /// Asks all processes of the seat to end. Blocks for a look at all processes.
+    pub(super) fn stop(&self, started: &Started) {
+        if let Some(seat) = self.seat(started) {
+            let members = Scan::read(&self.state_dir).members(&seat);
+            order_all(&members, Order::Terminate, &mut BTreeSet::new());
+        }
+    }
+
+    /// Ends all processes of the seat, and returns when they are gone. Blocks meanwhile.
+    pub(super) fn end(&self, started: &Started) {
+        if let Some(seat) = self.seat(started) {
+            self.end_all(&format!("the seat {}", started.key), |scan| scan.members(&seat));
+        }
+    }
+
+    /// Ends whatever carries a mark of this state folder and is no process of these seats. Blocks
+    /// until it is gone.
+    pub(super) fn end_strays(&self, adopted: &[Started]) {
+        let seats: Vec<Seat> = adopted.iter().filter_map(|started| self.seat(started)).collect();
+        self.end_all("strays", |scan| scan.strays(&seats));
+    }
+
+    /// Whether this very process runs.
+    pub(super) fn lives(&self, started: &Started) -> bool {
+        identity(started).is_some_and(|identity| Scan::read(&self.state_dir).lives(identity))
+    }
+
+    /// The processes of the seat that run now.
+    pub(super) fn members(&self, started: &Started) -> BTreeSet<u32> {
+        let members = self.seat(started).map(|seat| Scan::read(&self.state_dir).members(&seat));
+        members.unwrap_or_default().iter().map(|(pid, _)| *pid).collect()
+    }
+
+    /// What the seat uses; `None` if it is gone.
+    pub(super) fn usage(&self, started: &Started) -> Option<Usage> {
+        let (seat, leader) = (self.seat(started)?, identity(started)?);
+        let scan = self.recent_scan();
+        scan.lives(leader).then(|| scan.usage(&scan.members(&seat)))
+    }
+
+    /// Nobody will ask for this process any more.
+    pub(super) fn forget(&self, started: &Started) {
+        if let Some((pid, start_ticks)) = identity(started) {
+            let mut children = self.children.lock();
+            if children.get(&pid).is_some_and(|child| child.start_ticks == start_ticks) {
+                children.remove(&pid);
+            }
+        }
+    }
+
+    fn seat(&self, started: &Started) -> Option<Seat> {
+        Seat::of(&self.state_dir, started)
+    }
+
+    fn recent_scan(&self) -> Arc<Scan> {
+        let now = self.clock.now();
+        let mut last = self.last_scan.lock();
+        if let Some((at, scan)) = &*last
+            && now.since_ms(*at) < SCAN_AGE_MAX_MS
+        {
+            return Arc::clone(scan);
+        }
+        let scan = Arc::new(Scan::read(&self.state_dir));
+        *last = Some((now, Arc::clone(&scan)));
+        scan
+    }
+
+    fn end_all(&self, whose: &str, select: impl Fn(&Scan) -> BTreeSet<Identity>) {
+        let mut refused = BTreeSet::new();
+        for _ in 0..ROUNDS_MAX {
+            let mut members = select(&Scan::read(&self.state_dir));
+            members.retain(|member| !refused.contains(member));
+            if members.is_empty() {
+                return;
+            }
+            let handles = order_all(&members, Order::Kill, &mut refused);
+            process::wait_for_ends(&handles, ROUND);
+        }
+        log::error!("processes of {whose} do not end although they were killed");
+    }
+}
+
+/// Who may not be signalled is noted, so that it is tried and logged once.
+fn order_all(
+    members: &BTreeSet<Identity>,
+    order: Order,
+    refused: &mut BTreeSet<Identity>,
+) -> Vec<Handle> {
+    let mut handles = Vec::with_capacity(members.len());
+    for (pid, start_ticks) in members {
+        let ordered = Handle::open(*pid, *start_ticks).and_then(|handle| {
+            if let Some(handle) = handle {
+                handle.order(order)?;
+                handles.push(handle);
+            }
+            Ok(())
+        });
+        match ordered {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                log::error!("process {pid} cannot be ended: {error}");
+                refused.insert((*pid, *start_ticks));
+            }
+            // Such as for want of descriptors: the next round tries again.
+            Err(error) => log::warn!("process {pid} cannot be ended yet: {error}"),
+        }
+    }
+    handles
+}
+
+async fn wait_without_handle((pid, start_ticks): Identity) {
+    while table::start_ticks(pid) == Some(start_ticks) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn identity(started: &Started) -> Option<Identity> {
+    Some((started.pid?, started.process_started_ticks?))
+}
+
+fn exit_of(ended: Ended) -> Exit {
+    match ended {
+        Ended::Code(code) => Exit::Code(code),
+        Ended::Signal(signal) => Exit::Signal(signal),
+        Ended::Unknown => Exit::Unknown,
+    }
+}

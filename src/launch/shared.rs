@@ -1,0 +1,182 @@
+//! What all kinds of launches share: the state folder with its records, sockets and programs, the
+//! ports, the processes.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use super::interpreter::Interpreters;
+use super::ports::Ports;
+use super::processes::Processes;
+use super::record::{Record, Records, remove_file};
+use super::{Started, make_folder};
+use crate::clock::Clock;
+use crate::domain::{Endpoint, Generation, SeatKey};
+use crate::platform::table;
+
+/// Seats whose log file is remembered; beyond, those of the past are forgotten.
+const LOG_FILES_MAX: usize = 4096;
+
+/// See the file.
+pub(super) struct Shared {
+    state_dir: PathBuf,
+    /// Tells the numbers of processes of before the machine's last start.
+    boot_id: String,
+    /// The wall clock of records and logs.
+    pub(super) clock: Arc<dyn Clock>,
+    /// The ports of living seats.
+    pub(super) ports: Arc<Ports>,
+    /// What was asked of interpreters.
+    pub(super) interpreters: Interpreters,
+    /// All processes of seats.
+    pub(super) processes: Processes,
+    records: Records,
+    log_files: Mutex<HashMap<SeatKey, PathBuf>>,
+}
+
+impl Shared {
+    /// Makes the folders that are missing, for this account only.
+    ///
+    /// # Errors
+    /// What the system says of them.
+    pub(super) fn new(state_dir: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        for folder in ["seats", "sockets", "programs"] {
+            make_folder(&state_dir.join(folder))?;
+        }
+        // Marks must be the same however the folder was named at this start.
+        let state_dir = state_dir.canonicalize()?;
+        let name = state_dir.to_string_lossy().into_owned();
+        Ok(Self {
+            boot_id: table::boot_id(),
+            ports: Arc::default(),
+            interpreters: Interpreters::default(),
+            processes: Processes::new(name, Arc::clone(&clock)),
+            records: Records::in_folder(state_dir.join("seats")),
+            log_files: Mutex::default(),
+            clock,
+            state_dir,
+        })
+    }
+
+    /// The state folder, as marks begin with it.
+    pub(super) fn state_name(&self) -> String {
+        self.state_dir.to_string_lossy().into_owned()
+    }
+
+    /// The path of a launch's socket. Short, because a socket's path may have 107 bytes only; with
+    /// the generation, so that the end of one launch never removes the socket of the next.
+    pub(super) fn socket_path(&self, key: &SeatKey, generation: Generation) -> PathBuf {
+        let digest = Sha256::digest(key.to_string().as_bytes());
+        let short: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        self.state_dir.join(format!("sockets/{short}.{}", generation.0))
+    }
+
+    /// A program of ours in a file, for an interpreter to run.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn program(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+        let path = self.state_dir.join("programs").join(name);
+        if fs::read_to_string(&path).is_ok_and(|present| present == text) {
+            return Ok(path);
+        }
+        // An interpreter that reads it at this moment reads the old or the new, never half.
+        let part = tempfile_beside(&path);
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        file.write_all(text.as_bytes())?;
+        fs::rename(&part, &path)?;
+        Ok(path)
+    }
+
+    /// Writes down what was started, so that the next usher finds it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn record(&self, started: &Started, log_file: &Path) -> io::Result<()> {
+        self.records.write(&Record {
+            started: started.clone(),
+            log_file: log_file.to_owned(),
+            boot_id: self.boot_id.clone(),
+        })
+    }
+
+    /// Removes what a launch has left: the record, the socket file, its claim on the port.
+    pub(super) fn clean(&self, started: &Started) {
+        self.records.remove(started);
+        match &started.endpoint {
+            Endpoint::Tcp(address) => self.ports.release(address.port()),
+            Endpoint::Unix(path) => remove_file(path),
+        }
+        self.processes.forget(started);
+    }
+
+    /// See [`super::Launcher::survivors`]. Blocks for as long as it takes to end what does not
+    /// belong.
+    pub(super) fn survivors(&self) -> Vec<Started> {
+        let (here, gone): (Vec<Record>, Vec<Record>) =
+            self.records.read_all().into_iter().partition(|record| {
+                record.boot_id == self.boot_id && self.processes.lives(&record.started)
+            });
+        for record in gone {
+            log::info!("{} of launch {} is gone", record.started.key, record.started.generation.0);
+            if record.boot_id == self.boot_id {
+                self.processes.end(&record.started);
+            }
+            self.clean(&record.started);
+        }
+        for record in &here {
+            if let Endpoint::Tcp(address) = record.started.endpoint {
+                self.ports.adopt(address.port());
+            }
+            self.remember_log(&record.started.key, &record.log_file);
+        }
+        let adopted: Vec<Started> = here.into_iter().map(|record| record.started).collect();
+        self.processes.end_strays(&adopted);
+        self.remove_other_sockets(&adopted);
+        adopted
+    }
+
+    /// Notes where a seat's output goes.
+    pub(super) fn remember_log(&self, key: &SeatKey, path: &Path) {
+        let mut all = self.log_files.lock();
+        if all.len() >= LOG_FILES_MAX && !all.contains_key(key) {
+            all.clear();
+        }
+        all.insert(key.clone(), path.to_owned());
+    }
+
+    /// Where a seat's output goes, if it was ever launched.
+    pub(super) fn log_file(&self, key: &SeatKey) -> Option<PathBuf> {
+        self.log_files.lock().get(key).cloned()
+    }
+
+    fn remove_other_sockets(&self, adopted: &[Started]) {
+        let used = |path: &Path| {
+            adopted.iter().any(|started| match &started.endpoint {
+                Endpoint::Unix(socket) => &**socket == path,
+                Endpoint::Tcp(_) => false,
+            })
+        };
+        let entries = fs::read_dir(self.state_dir.join("sockets")).into_iter().flatten();
+        for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
+            if !used(&path) {
+                remove_file(&path);
+            }
+        }
+    }
+}
+
+/// A name beside this one that nobody else uses: several launches may write at once.
+fn tempfile_beside(path: &Path) -> PathBuf {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    path.with_extension(format!("{}.{number}", std::process::id()))
+}

@@ -1,0 +1,99 @@
+//! What usher asks of the operating system beyond the standard library, and the only place that may
+//! use `unsafe`. It decides nothing and knows no noun of usher's.
+//!
+//! `process` waits for and signals processes by handles that a reused number cannot mislead, `table`
+//! lists what runs, `sockets` makes listening sockets and says who else has one. All of it is Linux
+//! today; another system needs these three modules and [`detach`] anew, and nothing else.
+
+pub mod process;
+pub mod sockets;
+pub mod table;
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Makes the command run in a session of its own, away from usher's terminal and process group, and
+/// with no descriptor of usher's beyond the standard three and `handed`, which keeps its number.
+/// `handed` has to stay open until the command is spawned.
+#[expect(unsafe_code, reason = "the standard library has no safe way to call setsid in the child")]
+pub fn detach(command: &mut Command, handed: Option<BorrowedFd<'_>>) {
+    let handed = handed.map(|descriptor| descriptor.as_raw_fd());
+    // SAFETY: the closure runs between fork and exec of a threaded process, so it may only make
+    // async-signal-safe calls: `prepare_child` makes system calls on plain numbers and neither
+    // allocates nor locks.
+    unsafe {
+        command.pre_exec(move || prepare_child(handed));
+    }
+}
+
+const FIRST_BEYOND_STANDARD: RawFd = 3;
+
+/// For kernels before 5.11 that cannot mark a range: the descriptors that are marked one by one.
+const MARKED_ONE_BY_ONE_MAX: RawFd = 65_536;
+
+#[expect(unsafe_code, reason = "plain system calls on numbers, in the child before exec")]
+fn prepare_child(handed: Option<RawFd>) -> io::Result<()> {
+    // SAFETY: setsid, close_range and fcntl take numbers only, touch no memory of ours and are
+    // async-signal-safe. The pipe on which the standard library reports a failed exec is already
+    // marked close-on-exec, so marking it again changes nothing.
+    unsafe {
+        if libc::setsid() == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        let marked = libc::syscall(
+            libc::SYS_close_range,
+            FIRST_BEYOND_STANDARD,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        );
+        if marked == -1 {
+            for descriptor in FIRST_BEYOND_STANDARD..MARKED_ONE_BY_ONE_MAX {
+                libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
+            }
+        }
+        match handed {
+            Some(descriptor) if libc::fcntl(descriptor, libc::F_SETFD, 0) == -1 => {
+                Err(io::Error::last_os_error())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Waits for a descriptor to become readable in the event loop of the caller.
+///
+/// # Errors
+/// The event loop does not take it.
+#[expect(unsafe_code, reason = "tokio asks for a promise that the type already keeps")]
+async fn readable(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    // SAFETY: an `OwnedFd` is open, and stays the same descriptor until it is dropped, which the
+    // `AsyncFd` that owns it does after it has left the event loop.
+    let watched = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }
+        .map_err(|refused| io::Error::other(refused.to_string()))?;
+    drop(watched.readable().await?);
+    Ok(watched.into_inner())
+}
+
+/// The number that every open file, process and socket of this user carries.
+pub fn own_uid() -> u32 {
+    rustix::process::getuid().as_raw()
+}
+
+/// The name and home directory of an account, from `/etc/passwd`.
+pub fn account(uid: u32) -> Option<(String, String)> {
+    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
+    accounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        match fields.as_slice() {
+            [name, _, number, _, _, home, ..] if number.parse() == Ok(uid) => {
+                Some(((*name).to_owned(), (*home).to_owned()))
+            }
+            _ => None,
+        }
+    })
+}
