@@ -15,15 +15,21 @@
 mod rig;
 
 mod access;
+mod admin;
 mod broken_apps;
 mod cold;
 mod control;
+mod fork;
 mod headers;
+mod hostile;
 mod http;
+mod in_page;
 mod life;
 mod page;
 mod paths;
 mod reload;
 mod stop;
 mod streamlit;
+mod tools;
+mod upgrade;
 mod websocket;

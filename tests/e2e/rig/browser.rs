@@ -34,6 +34,15 @@ const FLAGS: [&str; 9] = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ];
 
+/// The text of the page and of each shadow tree in it.
+const VISIBLE_TEXT: &str = "\
+    const roots = [document.body];\
+    for (const root of roots.filter(Boolean))\
+        for (const one of root.querySelectorAll('*'))\
+            if (one.shadowRoot) roots.push(one.shadowRoot);\
+    const text = root => root.innerText ?? [...root.children].map(one => one.innerText).join('\\n');\
+    return roots.filter(Boolean).map(text).join('\\n')";
+
 /// One browser. Several people can use it in turn, each through a window of their own: see
 /// [`Browser::visit_as`].
 pub(crate) struct Browser {
@@ -94,9 +103,10 @@ impl Browser {
         self.client.switch_to_window(window.clone()).await.expect("the window");
     }
 
-    /// The text that the page shows.
+    /// The text that the page shows, also in the parts that a script keeps apart from the page's
+    /// own.
     pub(crate) async fn text(&self) -> String {
-        let text = self.run("return document.body ? document.body.innerText : ''").await;
+        let text = self.run(VISIBLE_TEXT).await;
         text.as_str().unwrap_or_default().to_string()
     }
 

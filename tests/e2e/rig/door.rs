@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::ports::Ports;
 use super::processes::{self, Process};
-use super::{Caller, apps, python, until};
+use super::{Caller, configuration, until};
 
 /// What the tail of a log is worth when a test fails.
 const LOG_TAIL_LINES: usize = 60;
@@ -87,60 +87,9 @@ impl Door {
         fs::rename(new, self.configuration_path()).expect("the configuration is replaced");
     }
 
-    /// Completes a configuration: `$PLAIN(arguments)` is the command of the plain app, `$PORTS`
-    /// this door's ports for seats, `$PORT` the door's own, `$SPARE1` to `$SPARE9` further ports,
-    /// `$PYTHON167` and `$PYTHON139` interpreters, `$APPS` the folder of test apps, `$DOOR` this
-    /// door's folder, `$USERS` minsu, jiyoung and hana. Where to listen and to keep state is added
-    /// unless it is said.
-    pub(crate) fn fill(&self, configuration: &str) -> String {
-        let (first, last) = self.ports.seats();
-        let mut text = self.fill_plain(configuration);
-        for number in 1..10 {
-            text = text.replace(&format!("$SPARE{number}"), &self.ports.spare(number).to_string());
-        }
-        for release in ["167", "139"] {
-            let name = format!("$PYTHON{release}");
-            if text.contains(&name) {
-                text = text.replace(&name, &python(release));
-            }
-        }
-        let text = text
-            .replace("$PORTS", &format!("{first}-{last}"))
-            .replace("$PORT", &self.address.port().to_string())
-            .replace("$APPS", apps().to_str().expect("a path in UTF-8"))
-            .replace("$DOOR", self.path("").to_str().expect("a path in UTF-8"))
-            .replace("$USERS", USERS);
-        let listen = if text.contains("\nlisten:") { String::new() } else { self.listen_line() };
-        format!("{listen}state_dir: var\n{text}")
-    }
-
-    fn listen_line(&self) -> String {
-        format!("listen: [\"{}\"]\n", self.address)
-    }
-
-    /// Puts the plain app's command in the place of `$PLAIN` and `$PLAIN(--mode exit)`.
-    fn fill_plain(&self, configuration: &str) -> String {
-        let mut parts = configuration.split("$PLAIN");
-        let mut text = parts.next().unwrap_or_default().to_string();
-        for part in parts {
-            let (arguments, rest) = match part.strip_prefix('(') {
-                Some(inner) => inner.split_once(')').expect("$PLAIN(…) is closed"),
-                None => ("", part),
-            };
-            text += &self.plain_command(arguments);
-            text += rest;
-        }
-        text
-    }
-
-    fn plain_command(&self, arguments: &str) -> String {
-        let script = apps().join("plain.py");
-        let fixed =
-            [python("167"), "-I".into(), "-S".into(), script.to_str().unwrap_or_default().into()];
-        let fixed = fixed.into_iter().chain(["--port".into(), "{port}".into()]);
-        let fixed = fixed.chain(["--door".into(), "$DOOR".into()]);
-        let all = fixed.chain(arguments.split_whitespace().map(str::to_string));
-        format!("[{}]", all.map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", "))
+    /// Completes a configuration for this door: see [`configuration::fill`].
+    pub(crate) fn fill(&self, text: &str) -> String {
+        configuration::fill(text, &self.ports, self.folder.path())
     }
 
     /// Calls from this address.
@@ -359,10 +308,6 @@ impl Ran {
         self
     }
 }
-
-/// The three people that most scenarios know.
-const USERS: &str = "[{name: minsu, role: admin, addresses: [127.0.0.1]}, \
-    {name: jiyoung, role: user, addresses: [127.0.0.2]}, {name: hana, role: user, addresses: [127.0.0.3]}]";
 
 /// Every file in a folder and its folders.
 fn files_below(folder: &Path) -> Vec<PathBuf> {

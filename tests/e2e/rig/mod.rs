@@ -4,6 +4,7 @@
 mod answer;
 mod browser;
 mod caller;
+mod configuration;
 mod door;
 mod forwarder;
 mod ports;
@@ -59,7 +60,7 @@ pub(crate) async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
 }
 
 /// The folder of the test apps.
-fn apps() -> PathBuf {
+pub(crate) fn apps() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/apps")
 }
 

@@ -24,9 +24,9 @@ impl Raw {
         Self { stream, unread: Vec::new() }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes as they are. A door that has hung up shows it when its answer is read.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).await.expect("the door takes bytes");
+        let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
     /// Reads until the text is there; gives everything up to and with it.
@@ -48,6 +48,22 @@ impl Raw {
         while self.unread.len() < length.unwrap_or(0) && self.more().await > 0 {}
         let body = self.unread.drain(..length.unwrap_or(0).min(self.unread.len())).collect();
         RawAnswer { status, head, body }
+    }
+
+    /// The status of the next answer; 0 if the door hangs up without one.
+    pub(crate) async fn status(&mut self) -> u16 {
+        soon("a status line, or the end", self.status_whenever()).await
+    }
+
+    /// The same without a deadline.
+    pub(crate) async fn status_whenever(&mut self) -> u16 {
+        while find(&self.unread, b"\r\n").is_none() {
+            if self.stream.read_buf(&mut self.unread).await.unwrap_or(0) == 0 {
+                return 0;
+            }
+        }
+        let line = self.unread_text();
+        line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
     }
 
     /// Reads once; 0 when the door has closed or reset the connection.
