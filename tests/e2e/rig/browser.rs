@@ -159,7 +159,8 @@ impl Browser {
     /// Moves the page's slider one step to the right, by keyboard as a person can. Releases of
     /// Streamlit draw it differently.
     pub(crate) async fn slide_right(&self) {
-        let slider = self.find("[role=slider], input[type=range]").await;
+        let slider =
+            self.find("[role=slider]:not([aria-disabled=true]), input[type=range]:enabled").await;
         slider.send_keys("\u{e014}").await.expect("the slider takes the arrow key");
     }
 
