@@ -1,0 +1,59 @@
+//! The small script that usher adds to an app's page: notices, warnings, and coming back by itself.
+
+use rustix::process::Signal;
+
+use crate::rig::{Browser, Door};
+
+const PAGE: &str = "
+apps:
+  main: { title: Usher test page, script: $APPS/page.py, python: $PYTHON, ports: $PORTS }
+  silent: { title: Silent, script: $APPS/page.py, python: $PYTHON, ports: $PORTS, notices: false }
+users: $USERS
+";
+
+const NOTICE: &str = "열두 시에 서버를 다시 시작합니다";
+
+async fn a_notice_appears(release: &str) {
+    let door = Door::open(&PAGE.replace("$PYTHON", &format!("$PYTHON{release}"))).await;
+    let mut browser = Browser::start("ko").await;
+    browser.visit_as("127.0.0.2", &door, "/app/silent/").await;
+    browser.shows("days=200").await;
+    let silent = browser.new_window().await;
+    browser.visit_as("127.0.0.2", &door, "/app/main/").await;
+    browser.shows("days=200").await;
+    door.run(&["notice", NOTICE]).await.expect(0);
+    browser.shows(NOTICE).await;
+    browser.picture(&format!("notice-streamlit-{release}")).await;
+    browser.slide_right().await;
+    browser.shows("days=201").await;
+    browser.switch_to(&silent).await;
+    assert!(!browser.text().await.contains(NOTICE), "switched off for this app");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_appears_in_the_page_of_1_67_and_the_app_goes_on() {
+    a_notice_appears("167").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_appears_in_the_page_of_1_39_and_the_app_goes_on() {
+    a_notice_appears("139").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_of_the_door_the_page_comes_back_to_its_session_by_itself() {
+    let mut door = Door::open(&PAGE.replace("$PYTHON", "$PYTHON167")).await;
+    let mut browser = Browser::start("en").await;
+    browser.visit_as("127.0.0.2", &door, "/app/main/").await;
+    browser.press("Count").await;
+    browser.shows("count=1").await;
+    let pid = browser.value("pid").await;
+    door.signal(Signal::USR1);
+    door.exited().await;
+    door.start().await;
+    browser.slide_right().await;
+    browser.shows("days=201").await;
+    browser.press("Count").await;
+    browser.shows("count=2").await;
+    assert_eq!(browser.value("pid").await, pid, "nothing was lost");
+}

@@ -1,0 +1,35 @@
+//! The promises of the front door, checked from outside: the real binary, real Streamlit, real
+//! Chromium.
+//!
+//! A scenario is named after the promise it checks. It knows the configuration file, the command
+//! line, URLs and JSON, and nothing of the program's inside. Clients call from 127.0.0.1 (minsu, an
+//! administrator), .2 (jiyoung), .3 (hana) and .99 (a stranger). Each scenario has a door of its
+//! own, with its own folder and ports, so all of them may run at the same time.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on should stop here; the rig starts real processes and reads the real clock"
+)]
+
+mod rig;
+
+mod access;
+mod admin;
+mod broken_apps;
+mod cold;
+mod control;
+mod fork;
+mod headers;
+mod hostile;
+mod http;
+mod in_page;
+mod life;
+mod page;
+mod paths;
+mod reload;
+mod stop;
+mod streamlit;
+mod tools;
+mod upgrade;
+mod websocket;

@@ -1,0 +1,241 @@
+//! Chromium with a new profile, driven through chromedriver, in front of the door as the person
+//! whose address it calls from.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use fantoccini::elements::Element;
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::forwarder::Forwarder;
+use super::{Door, processes, soon, until};
+
+/// Browsers that may run at the same time: they are what two cores are busy with.
+static PLACES: Semaphore = Semaphore::const_new(1);
+
+const FLAGS: [&str; 9] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+];
+
+/// The text of the page and of each shadow tree in it.
+const VISIBLE_TEXT: &str = "\
+    const roots = [document.body];\
+    for (const root of roots.filter(Boolean))\
+        for (const one of root.querySelectorAll('*'))\
+            if (one.shadowRoot) roots.push(one.shadowRoot);\
+    const text = root => root.innerText ?? [...root.children].map(one => one.innerText).join('\\n');\
+    return roots.filter(Boolean).map(text).join('\\n')";
+
+/// One browser. Several people can use it in turn, each through a window of their own: see
+/// [`Browser::visit_as`].
+pub(crate) struct Browser {
+    client: Client,
+    folder: TempDir,
+    _driver: Child,
+    forwarders: Vec<Forwarder>,
+    _place: SemaphorePermit<'static>,
+}
+
+impl Browser {
+    /// Starts a browser that asks for pages in this language (`ko`, `en`).
+    pub(crate) async fn start(language: &str) -> Self {
+        let place = PLACES.acquire().await.expect("a place for a browser");
+        let folder = tempfile::Builder::new().prefix("usher-browser-").tempdir().expect("a folder");
+        let (driver, port) = start_driver(folder.path()).await;
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities(folder.path(), language));
+        let driver_url = format!("http://127.0.0.1:{port}");
+        let client = soon("Chromium", builder.connect(&driver_url)).await.expect("Chromium starts");
+        Self { client, folder, _driver: driver, forwarders: Vec::new(), _place: place }
+    }
+
+    /// Opens a path of the door as the person at this address.
+    pub(crate) async fn visit_as(&mut self, address: &str, door: &Door, path: &str) {
+        let source: IpAddr = address.parse().expect("an address");
+        let forwarder = Forwarder::open(source, door.address()).await;
+        let url = format!("http://{}{path}", forwarder.address());
+        self.forwarders.push(forwarder);
+        self.goto(&url).await;
+    }
+
+    /// Opens a URL.
+    pub(crate) async fn goto(&self, url: &str) {
+        soon("the page", self.client.goto(url)).await.expect("the page opens");
+    }
+
+    /// Loads the page again.
+    pub(crate) async fn reload(&self) {
+        soon("the page", self.client.refresh()).await.expect("the page loads again");
+    }
+
+    /// The current address.
+    pub(crate) async fn url(&self) -> String {
+        self.client.current_url().await.expect("an address").to_string()
+    }
+
+    /// Opens a further window and goes on there; gives the way back.
+    pub(crate) async fn new_window(&self) -> fantoccini::wd::WindowHandle {
+        let before = self.client.window().await.expect("a window");
+        let new = self.client.new_window(false).await.expect("a new window");
+        self.client.switch_to_window(new.handle).await.expect("the new window");
+        before
+    }
+
+    /// Goes on in another window.
+    pub(crate) async fn switch_to(&self, window: &fantoccini::wd::WindowHandle) {
+        self.client.switch_to_window(window.clone()).await.expect("the window");
+    }
+
+    /// The text that the page shows, also in the parts that a script keeps apart from the page's
+    /// own.
+    pub(crate) async fn text(&self) -> String {
+        let text = self.run(VISIBLE_TEXT).await;
+        text.as_str().unwrap_or_default().to_string()
+    }
+
+    /// Waits until the page shows a text.
+    pub(crate) async fn shows(&self, wanted: &str) {
+        let begun = Instant::now();
+        loop {
+            let text = self.text().await;
+            if text.contains(wanted) {
+                return;
+            }
+            assert!(
+                begun.elapsed() < super::PATIENCE,
+                "the page never showed {wanted:?} but:\n{text}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What the page shows as `name=value`, once it shows it.
+    pub(crate) async fn value(&self, name: &str) -> String {
+        until(&format!("the page to show {name}="), async || {
+            let text = self.text().await;
+            let mut lines = text.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).map(str::to_string)
+        })
+        .await
+    }
+
+    /// The element that a CSS selector finds, once it is there.
+    pub(crate) async fn find(&self, css: &str) -> Element {
+        let found =
+            self.client.wait().at_most(super::PATIENCE).for_element(Locator::Css(css)).await;
+        found.unwrap_or_else(|error| panic!("no {css} on the page: {error}"))
+    }
+
+    /// Presses the button with this text.
+    pub(crate) async fn press(&self, text: &str) {
+        let path = format!("//button[contains(., '{text}')]");
+        let found = self.client.wait().at_most(super::PATIENCE).for_element(Locator::XPath(&path));
+        let button = found.await.unwrap_or_else(|error| panic!("no button {text}: {error}"));
+        button.click().await.expect("the button can be pressed");
+    }
+
+    /// Runs a script in the page.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, Vec::new()).await.expect("the page's script runs")
+    }
+
+    /// Moves the page's slider one step to the right, by keyboard as a person can. Releases of
+    /// Streamlit draw it differently.
+    pub(crate) async fn slide_right(&self) {
+        let slider =
+            self.find("[role=slider]:not([aria-disabled=true]), input[type=range]:enabled").await;
+        slider.send_keys("\u{e014}").await.expect("the slider takes the arrow key");
+    }
+
+    /// Passes only a page in this language that has a heading and loads nothing from elsewhere.
+    pub(crate) async fn assert_own_page(&self, language: &str) {
+        self.find("h1").await;
+        assert_eq!(self.run("return document.documentElement.lang").await, language);
+        let elsewhere = "return performance.getEntriesByType('resource').map(entry => entry.name)\
+            .filter(name => !name.startsWith(location.origin))";
+        assert_eq!(
+            self.run(elsewhere).await,
+            json!([]),
+            "a page of usher loads nothing from elsewhere"
+        );
+    }
+
+    /// Passes only a page that needs no scrolling to the side.
+    pub(crate) async fn assert_fits(&self) {
+        let width = "return document.documentElement.scrollWidth - window.innerWidth";
+        let over = self.run(width).await.as_i64().expect("a width");
+        assert!(over <= 0, "{} is {over} pixels too wide", self.url().await);
+    }
+
+    /// Sets the window's size in pixels.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        self.client.set_window_size(width, height).await.expect("the window's size");
+    }
+
+    /// Saves a picture of the page for people to look at.
+    pub(crate) async fn picture(&self, name: &str) {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
+        std::fs::create_dir_all(&folder).expect("the folder of pictures");
+        let picture = soon("a picture", self.client.screenshot()).await.expect("a picture");
+        std::fs::write(folder.join(format!("{name}.png")), picture).expect("the picture is saved");
+    }
+
+    /// Where downloads go.
+    pub(crate) fn downloads(&self) -> PathBuf {
+        self.folder.path().join("downloads")
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        processes::end_all(self.folder.path());
+    }
+}
+
+/// Starts chromedriver on a port that it chooses and tells.
+async fn start_driver(folder: &Path) -> (Child, u16) {
+    let mut command = Command::new("chromedriver");
+    command.arg("--port=0").arg(format!("--log-path={}", folder.join("driver.log").display()));
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut driver =
+        command.kill_on_drop(true).spawn().expect("chromedriver: `make setup` installs it");
+    let mut lines = BufReader::new(driver.stdout.take().expect("its output")).lines();
+    let port = soon("chromedriver's port", async {
+        while let Some(line) = lines.next_line().await.expect("a line") {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                return port.trim_end_matches('.').parse().expect("a port");
+            }
+        }
+        panic!("chromedriver ended without a word about its port");
+    });
+    let port = port.await;
+    (driver, port)
+}
+
+fn capabilities(folder: &Path, language: &str) -> Capabilities {
+    let profile = format!("--user-data-dir={}", folder.join("profile").display());
+    let language = [format!("--lang={language}"), format!("--accept-lang={language}"), profile];
+    let flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_string()).chain(language).collect();
+    let options = json!({
+        "args": flags,
+        "prefs": {"download.default_directory": folder.join("downloads"), "download.prompt_for_download": false},
+    });
+    Capabilities::from_iter([("goog:chromeOptions".to_string(), options)])
+}

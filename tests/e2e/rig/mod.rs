@@ -1,0 +1,75 @@
+//! What the scenarios are made of: a running door, people who call it, a browser. It waits for
+//! events, each with a deadline; it never paces.
+
+mod answer;
+mod browser;
+mod caller;
+mod configuration;
+mod door;
+mod forwarder;
+mod ports;
+mod processes;
+mod protobuf;
+mod raw;
+mod socket;
+mod streamlit;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub(crate) use answer::Answer;
+pub(crate) use browser::Browser;
+pub(crate) use caller::{Caller, with};
+pub(crate) use door::{Door, Ran};
+pub(crate) use processes::{lives, signal, sockets};
+pub(crate) use raw::Raw;
+pub(crate) use socket::{Closed, Socket};
+pub(crate) use streamlit::{Session, Widget};
+
+/// How long anything may take before its test fails. Machines are noisy: this is for failing, never
+/// a pace.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again and again until the answer is there, or panics with what was waited for.
+pub(crate) async fn until<T>(what: &str, attempt: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, attempt).await
+}
+
+/// The same with a limit that is itself the promise under test.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    what: &str,
+    mut attempt: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = attempt().await {
+            return found;
+        }
+        assert!(begun.elapsed() < limit, "waited {limit:?} in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Awaits something that must not take longer than [`PATIENCE`].
+pub(crate) async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, event).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} in vain for {what}"),
+    }
+}
+
+/// The folder of the test apps.
+pub(crate) fn apps() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/apps")
+}
+
+/// The interpreter that has a Streamlit of this release: 167 or 139.
+pub(crate) fn python(release: &str) -> String {
+    let default = if release == "139" { ".venv-139/bin/python" } else { ".venv/bin/python" };
+    let chosen = std::env::var(format!("USHER_TEST_PYTHON_{release}"));
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(chosen.unwrap_or(default.to_string()));
+    assert!(path.exists(), "no interpreter at {}: `make setup` makes it", path.display());
+    path.to_str().expect("a path in UTF-8").to_string()
+}
