@@ -18,4 +18,6 @@ pub mod config;
 
 pub mod launch;
 
+pub mod supervise;
+
 pub mod account;
