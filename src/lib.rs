@@ -20,6 +20,8 @@ pub mod config;
 
 pub mod launch;
 
+pub mod supervise;
+
 pub mod account;
 
 pub mod answer;
