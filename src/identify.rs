@@ -2,40 +2,14 @@
 //! [`Identity`]. Identification is total: whether a stranger may do something is the next stage's
 //! business.
 
-mod table;
-
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::{Role, UserName};
+use crate::network::Intervals;
 use crate::request::Client;
-use table::Intervals;
 
-pub use table::{BadNetwork, Network};
-
-/// A set of networks.
-#[derive(Clone, Debug, Default)]
-pub struct NetworkSet {
-    networks: Vec<Network>,
-}
-
-impl NetworkSet {
-    /// The set of these networks.
-    pub fn new(networks: Vec<Network>) -> Self {
-        Self { networks }
-    }
-
-    /// The set of networks written as text, for tests and constants; panics on a typing error.
-    #[cfg(test)]
-    pub fn of<const N: usize>(texts: [&str; N]) -> Self {
-        Self::new(texts.iter().map(|text| text.parse().expect("a network")).collect())
-    }
-
-    /// Whether the address lies in one of them.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(address))
-    }
-}
+pub use crate::network::{BadNetwork, Network, NetworkSet};
 
 /// A person of the configuration, as the flow knows them. One value per snapshot.
 #[derive(Debug, PartialEq, Eq)]

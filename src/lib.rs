@@ -10,6 +10,8 @@ pub mod clock;
 
 pub mod platform;
 
+pub mod network;
+
 pub mod request;
 
 pub mod identify;
@@ -24,6 +26,14 @@ pub mod supervise;
 
 pub mod account;
 
-pub mod answer;
+pub mod observe;
 
 pub mod pages;
+
+pub mod answer;
+
+pub mod notice;
+
+pub mod operate;
+
+pub mod gate;

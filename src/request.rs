@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 
-use crate::identify::NetworkSet;
+use crate::network::NetworkSet;
 
 /// The most entries of `X-Forwarded-For` that are read, from the right.
 pub const FORWARDED_ENTRIES_MAX: usize = 32;

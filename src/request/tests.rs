@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::Request;
 
 use super::*;
-use crate::identify::NetworkSet;
+use crate::network::NetworkSet;
 
 fn check_client(peer: &str, headers: &[(&str, &str)], expected: Result<&str, Malformed>) {
     let mut request = Request::builder().uri("/");

@@ -1,0 +1,291 @@
+//! The whole flow on one screen: [`Gate::admit`] takes a request's head through the stages
+//! `request → identify → authorize → supervise` and returns what the edge has to do. Names no
+//! Pingora type and needs no socket. Status codes are chosen in `refuse`, and only there.
+
+mod hosts;
+mod own;
+mod plan;
+mod refuse;
+mod seat;
+mod token;
+mod wait;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use http::Method;
+
+use crate::account::{Passage, Stay};
+use crate::answer::{Answer, Body, EventSource, OwnWebSocket};
+use crate::authorize::{self, Denial, Permit, PersonPermit, SeatPermit};
+use crate::clock::Moment;
+use crate::domain::Language;
+use crate::identify::{Identity, Person, SessionId};
+use crate::operate::{InForce, Operations};
+use crate::pages::{self, RestrictedReason};
+use crate::request::{Client, Head, Malformed, Target, UsherPath, head_is_bounded, path_is_sound};
+use crate::supervise::{Lease, WebSocketLease};
+use hosts::OwnNames;
+use refuse::Turned;
+use token::FormTokens;
+
+pub use plan::ForwardPlan;
+pub use refuse::Mishap;
+
+/// What the edge does with a request.
+pub enum Verdict {
+    /// Write this and be done.
+    Answer(Answer),
+    /// Send the request to the seat and carry the answer back.
+    Forward(Box<Forward>),
+    /// Carry a WebSocket to the seat.
+    Tunnel(Box<Tunnel>),
+    /// Server-sent events until either side ends.
+    Events(Box<dyn EventSource>),
+    /// A WebSocket of usher's own.
+    Own(Box<dyn OwnWebSocket>),
+}
+
+/// A request that may go to a ready seat.
+pub struct Forward {
+    /// The right to send it.
+    pub lease: Lease,
+    /// Counts it; settles when dropped.
+    pub passage: Passage,
+    /// What to change on the way.
+    pub plan: ForwardPlan,
+}
+
+/// A WebSocket that may go to a ready seat.
+pub struct Tunnel {
+    /// The right to hold it.
+    pub lease: WebSocketLease,
+    /// The person's stay; ends when dropped.
+    pub stay: Stay,
+    /// What to change on the way.
+    pub plan: ForwardPlan,
+}
+
+/// A verdict, and who it is about, for the access log.
+pub struct Admission {
+    /// What to do.
+    pub verdict: Verdict,
+    /// The person; `None`: a stranger, or nobody could tell.
+    pub person: Option<Arc<Person>>,
+    /// The true address, as far as it could be told.
+    pub address: IpAddr,
+}
+
+/// The gate. One for the whole of usher.
+pub struct Gate {
+    operations: Arc<Operations>,
+    tokens: FormTokens,
+    names: OwnNames,
+    incidents: AtomicU32,
+    strangers: refuse::Strangers,
+}
+
+/// One request on its way through the stages, with what the stages found out.
+struct Asking<'r> {
+    in_force: &'r Arc<InForce>,
+    head: &'r Head<'r>,
+    address: IpAddr,
+    client: Option<Client<'r>>,
+    person: Option<Arc<Person>>,
+    session: Option<SessionId>,
+}
+
+impl Gate {
+    /// A gate whose form tokens are made with `token_key`, on a machine of this name.
+    pub fn new(operations: Arc<Operations>, token_key: [u8; 32], host_name: &str) -> Self {
+        // Numbers of different runs of usher should differ, so that an old one is not found in a
+        // new log.
+        let first = u32::from_le_bytes([token_key[0], token_key[1], token_key[2], token_key[3]]);
+        let started = operations.started_at().0 as u32;
+        Self {
+            operations,
+            tokens: FormTokens::new(token_key),
+            names: OwnNames::new(host_name),
+            incidents: AtomicU32::new(first ^ started.wrapping_mul(0x9e37_79b9)),
+            strangers: refuse::Strangers::default(),
+        }
+    }
+
+    /// The orders and questions behind the gate.
+    pub fn operations(&self) -> &Arc<Operations> {
+        &self.operations
+    }
+
+    /// Takes a request through the stages. May wait for a seat; dropping the future abandons that.
+    pub async fn admit(&self, head: &Head<'_>, body: &mut dyn Body) -> Admission {
+        let in_force = self.operations.in_force();
+        let mut asking = Asking {
+            in_force: &in_force,
+            head,
+            address: head.connection.peer.ip(),
+            client: None,
+            person: None,
+            session: None,
+        };
+        let verdict = match self.decide(&mut asking, body).await {
+            Ok(verdict) => verdict,
+            Err(turned) => Verdict::Answer(self.turn_away(&asking, turned)),
+        };
+        Admission { verdict, address: asking.address, person: asking.person.take() }
+    }
+
+    async fn decide(
+        &self,
+        asking: &mut Asking<'_>,
+        body: &mut dyn Body,
+    ) -> Result<Verdict, Turned> {
+        let head = asking.head;
+        let snapshot = &asking.in_force.snapshot;
+        let path = head.parts.uri.path();
+        // 1: what is asked, and from where.
+        if head.connection.from_seat {
+            return Err(Turned::restricted(RestrictedReason::SeatProcess));
+        }
+        if let Some(answer) = self.probe(asking, path) {
+            return Ok(Verdict::Answer(answer));
+        }
+        if !head_is_bounded(&head.parts.headers) {
+            return Err(Turned::HeadTooLarge);
+        }
+        if !path_is_sound(path) {
+            return Err(Turned::Malformed(Malformed::Path));
+        }
+        let client = Client::of(head, &snapshot.trusted_proxies).map_err(Turned::Malformed)?;
+        asking.address = client.address;
+        if !self.names.answers_to(client.host_name(), &snapshot.hosts) {
+            return Err(Turned::UnknownHost(client.host_name().to_owned()));
+        }
+        let target = Target::of(path, &snapshot.admin.path);
+        // 2: who asks.
+        let identity = snapshot.directory.identify(&client, None);
+        if let Identity::Known { person, session, .. } = &identity {
+            asking.person = Some(Arc::clone(person));
+            asking.session = *session;
+        }
+        // 3: may they.
+        let permit =
+            authorize::authorize(&snapshot.policy, &identity, &target, head.connection.door)
+                .map_err(|denial| self.denied(denial, &client, &target))?;
+        if changes_something(head) && head.is_cross_site(&client) {
+            return Err(Turned::restricted(RestrictedReason::CrossSite));
+        }
+        asking.client = Some(client);
+        // 4: their seat, or a page.
+        match permit {
+            Permit::Seat(permit) => self.seat(asking, permit, &target).await,
+            Permit::FirstApp(permit) => self.first_app(asking, &permit, &target),
+            Permit::Own(permit) => self.own(asking, &permit, &target, body).await,
+            Permit::Admin(_) | Permit::Anybody(_) => self.anybody(asking, &target),
+        }
+    }
+
+    fn denied(&self, denial: Denial, client: &Client<'_>, target: &Target<'_>) -> Turned {
+        match denial {
+            Denial::Stranger if client.unproven => {
+                Turned::restricted(RestrictedReason::UntrustedProxy)
+            }
+            Denial::Stranger => Turned::restricted(RestrictedReason::Stranger),
+            Denial::SignIn { .. } => Turned::SignIn,
+            Denial::NotGranted => {
+                let app = match target {
+                    Target::Seat { slug, .. } | Target::SeatWithoutSlash { slug } => *slug,
+                    Target::Root
+                    | Target::Unauthorized
+                    | Target::FirstApp { .. }
+                    | Target::Admin { .. }
+                    | Target::Usher(_)
+                    | Target::Metrics
+                    | Target::Unknown => "",
+                };
+                Turned::restricted(RestrictedReason::NotGranted { app: app.to_owned() })
+            }
+            Denial::NotFound => Turned::NotFound,
+            Denial::PasswordRequired => Turned::restricted(RestrictedReason::PasswordNotSet),
+        }
+    }
+
+    /// `/_usher/live`, `/_usher/ready` and `/metrics`, judged by the connecting address alone.
+    fn probe(&self, asking: &Asking<'_>, path: &str) -> Option<Answer> {
+        let snapshot = &asking.in_force.snapshot;
+        let peer = asking.head.connection.peer.ip();
+        let reads_metrics = snapshot.metrics_allow.contains(peer);
+        let probes = peer.is_loopback() || snapshot.trusted_proxies.contains(peer);
+        match path {
+            "/_usher/live" if probes || reads_metrics => Some(own::live()),
+            "/_usher/ready" if probes || reads_metrics => Some(own::ready(&self.operations)),
+            "/metrics" if reads_metrics => Some(own::metrics(&self.operations)),
+            _ => None,
+        }
+    }
+
+    fn now(&self) -> Moment {
+        self.operations.clock().now()
+    }
+}
+
+/// Whether a request changes something: everything but the safe methods, and WebSockets, which
+/// carry what a page of another site could not read otherwise.
+fn changes_something(head: &Head<'_>) -> bool {
+    let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&head.parts.method);
+    !safe || head.is_websocket()
+}
+
+impl Asking<'_> {
+    /// The language of the answer, if it has words.
+    fn language(&self) -> Language {
+        let accepted = self.head.header(&http::header::ACCEPT_LANGUAGE);
+        pages::choose_language(accepted, self.in_force.snapshot.language)
+    }
+
+    /// The value of a query parameter, decoded.
+    fn query(&self, name: &str) -> Option<String> {
+        let query = self.head.parts.uri.query()?;
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    }
+
+    /// The seat that `?app=` names.
+    fn seat_of_query(&self, permit: &PersonPermit) -> Result<SeatPermit, Turned> {
+        let slug = self.query("app").unwrap_or_default();
+        authorize::seat_of(&self.in_force.snapshot.policy, permit, &slug)
+            .map_err(|_| Turned::restricted(RestrictedReason::NotGranted { app: slug }))
+    }
+}
+
+/// Whether a path below an app's root is closed to people: it has no authentication of its own
+/// (Streamlit's metrics and agent API).
+fn is_closed(rest: &str) -> bool {
+    let path = rest.trim_end_matches('/');
+    path == "/_stcore/metrics"
+        || path == "/_stcore/agent"
+        || rest.starts_with("/_stcore/agent/")
+        || rest.starts_with("/_stcore/metrics/")
+}
+
+/// Whether a method may be used on a page of usher's own.
+fn is_read(head: &Head<'_>) -> bool {
+    head.parts.method == Method::GET || head.parts.method == Method::HEAD
+}
+
+/// The paths of usher's own that are answered by GET.
+fn allowed_methods(path: &UsherPath<'_>) -> &'static str {
+    match path {
+        UsherPath::Cancel | UsherPath::Retry | UsherPath::Keep | UsherPath::Logout => "POST",
+        UsherPath::Login | UsherPath::Sessions => "GET, HEAD, POST",
+        UsherPath::Asset(_)
+        | UsherPath::Wait
+        | UsherPath::Notices
+        | UsherPath::Apps
+        | UsherPath::Oidc(_)
+        | UsherPath::Live
+        | UsherPath::Ready
+        | UsherPath::Unknown => "GET, HEAD",
+    }
+}

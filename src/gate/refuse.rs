@@ -1,0 +1,388 @@
+//! Turning away: the only place where a reason becomes a status code, a page or JSON, an incident
+//! number, a line of the log and an event.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, Method, StatusCode, header};
+use parking_lot::Mutex;
+
+use super::{Asking, ForwardPlan, Gate};
+use crate::account::EventFact;
+use crate::answer::{Answer, Incident};
+use crate::clock::Moment;
+use crate::domain::{Actor, Exit, Failure, SeatKey};
+use crate::identify::Person;
+use crate::operate::InForce;
+use crate::pages::view::{self, Common, Failed, Full, Problem, Restricted, TooMany};
+use crate::pages::{
+    self, ErrorReason, FailureReason, FullReason, PortHolder, RestrictedReason, TooManyReason,
+};
+use crate::request::Malformed;
+use crate::supervise::Refusal;
+
+/// The lines of an app's log on the failed page.
+const LOG_LINES: usize = 40;
+/// A stranger's address is put into the events at most once in this time, in milliseconds.
+const STRANGER_NOTED_EVERY_MS: u64 = 60_000;
+/// So many strangers are remembered; then all are forgotten.
+const STRANGERS_MAX: usize = 4096;
+
+/// Why a request is turned away.
+#[derive(Debug)]
+pub enum Turned {
+    /// 400
+    Malformed(Malformed),
+    /// 431
+    HeadTooLarge,
+    /// 421
+    UnknownHost(String),
+    /// 403
+    Restricted(RestrictedReason),
+    /// 401, or 303 to the sign-in page for a navigation.
+    SignIn,
+    /// 404
+    NotFound,
+    /// 405
+    Method(&'static str),
+    /// 409
+    OthersWait,
+    /// 413
+    TooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// 429
+    TooMany(TooManyReason),
+    /// 502: the seat failed.
+    Failed {
+        /// Which.
+        key: SeatKey,
+        /// Why.
+        failure: Failure,
+        /// The end of its log.
+        log_lines: Vec<String>,
+    },
+    /// 503
+    Full {
+        /// Which seat.
+        key: SeatKey,
+        /// Why.
+        reason: FullReason,
+        /// When it may be tried again.
+        retry_after_s: u32,
+    },
+    /// 503: usher leaves.
+    Leaving,
+    /// 502: a ready seat did not answer this one request.
+    NoAnswer,
+    /// 500
+    Internal,
+}
+
+impl Turned {
+    pub(super) fn restricted(reason: RestrictedReason) -> Self {
+        Turned::Restricted(reason)
+    }
+}
+
+/// What can go wrong after the verdict, on the way to a seat and back.
+#[derive(Debug)]
+pub enum Mishap {
+    /// The seat that follows could not be had.
+    Refused(Turned),
+    /// The connection to the seat broke, or what it said was no answer.
+    Broken,
+    /// The request's body is larger than `limits.upload`.
+    TooLarge,
+    /// The seat did not answer a WebSocket handshake in time.
+    Silent,
+}
+
+/// When which stranger's address was put into the events.
+#[derive(Default)]
+pub(super) struct Strangers {
+    noted: Mutex<HashMap<IpAddr, Moment>>,
+}
+
+impl Strangers {
+    /// Whether this one should be noted now.
+    fn are_news(&self, address: IpAddr, now: Moment) -> bool {
+        let mut noted = self.noted.lock();
+        if noted.len() >= STRANGERS_MAX {
+            noted.clear();
+        }
+        match noted.insert(address, now) {
+            Some(before) if now.since_ms(before) < STRANGER_NOTED_EVERY_MS => {
+                noted.insert(address, before);
+                false
+            }
+            Some(_) | None => true,
+        }
+    }
+}
+
+impl Gate {
+    /// The answer to a request that goes no further.
+    pub(super) fn turn_away(&self, asking: &Asking<'_>, turned: Turned) -> Answer {
+        if matches!(turned, Turned::SignIn) && asking.head.is_navigation() {
+            return to_sign_in(asking);
+        }
+        let problem = self.problem(asking.address, asking.in_force, turned);
+        let incident = self.incident();
+        self.note(asking, &problem, incident);
+        let common = self.common(asking, Some(incident));
+        let pages = &asking.in_force.pages;
+        let rendered = if wants_json(&asking.head.parts.headers) {
+            pages.render_json(&problem, asking.language(), &common)
+        } else {
+            pages.render(&view::Page::Problem(problem), asking.language(), &common)
+        };
+        let mut answer = answer_of(rendered);
+        answer.incident = Some(incident);
+        // What was refused may go on sending a body that nobody wants.
+        answer.keep_alive = [Method::GET, Method::HEAD].contains(&asking.head.parts.method);
+        answer
+    }
+
+    /// The answer to a mishap after the verdict. Nothing of an answer was written yet.
+    pub fn mishap(&self, mishap: Mishap, plan: &ForwardPlan) -> Answer {
+        let turned = match mishap {
+            Mishap::Refused(turned) => turned,
+            Mishap::Broken | Mishap::Silent => Turned::NoAnswer,
+            Mishap::TooLarge => {
+                Turned::TooLarge { limit_bytes: plan.snapshot().limits.upload_max_bytes }
+            }
+        };
+        let problem = self.problem(plan.address, &plan.in_force, turned);
+        let incident = self.incident();
+        let key = plan.permit.key();
+        log::warn!("incident {incident}: {} {} for {key}", problem.status(), problem.code());
+        let common = Common {
+            incident: Some(incident.to_string()),
+            admin_path: plan.snapshot().admin.path.clone(),
+            ..Common::default()
+        };
+        let language = pages::choose_language(None, plan.snapshot().language);
+        let mut answer =
+            answer_of(plan.in_force.pages.render(&view::Page::Problem(problem), language, &common));
+        answer.incident = Some(incident);
+        answer.keep_alive = false;
+        answer
+    }
+
+    /// A refusal of the supervisor, with what the page needs beside it.
+    pub(super) async fn refused(&self, key: &SeatKey, refusal: Refusal) -> Turned {
+        let full = |reason, retry_after_ms: u64| Turned::Full {
+            key: key.clone(),
+            reason,
+            retry_after_s: whole_seconds(retry_after_ms),
+        };
+        match refusal {
+            Refusal::Full { seats_max } => {
+                full(FullReason::Seats { limit: seats_max.into() }, 10_000)
+            }
+            Refusal::TooManyWaiting { waiting_max } => {
+                full(FullReason::Waiting { limit: waiting_max.into() }, 5_000)
+            }
+            Refusal::Failed { failure: Failure::NoPortLeft { first, last }, retry_after_ms } => {
+                let ports = format!("{first}-{last}");
+                full(FullReason::NoPortLeft { ports }, retry_after_ms.unwrap_or(10_000))
+            }
+            Refusal::BackingOff {
+                failure: Failure::NoPortLeft { first, last },
+                retry_after_ms,
+            } => {
+                let ports = format!("{first}-{last}");
+                full(FullReason::NoPortLeft { ports }, retry_after_ms)
+            }
+            Refusal::Failed { failure, .. } | Refusal::BackingOff { failure, .. } => {
+                let log_lines = self.operations.supervisor().log_tail(key, LOG_LINES).await;
+                Turned::Failed { key: key.clone(), failure, log_lines }
+            }
+            Refusal::TooSlow | Refusal::Cancelled => {
+                full(FullReason::StartingTooSlowly { waited_s: 120.0 }, 10_000)
+            }
+            Refusal::Draining => Turned::Leaving,
+            Refusal::Removed => {
+                Turned::restricted(RestrictedReason::NotGranted { app: key.app.to_string() })
+            }
+        }
+    }
+
+    /// What every page shows around its own content.
+    pub(super) fn common(&self, asking: &Asking<'_>, incident: Option<Incident>) -> Common {
+        let person = asking.person.as_deref();
+        Common {
+            incident: incident.map(|incident| incident.to_string()),
+            person: person.map(|person| person_view(person, asking.session.is_some())),
+            admin_path: asking.in_force.snapshot.admin.path.clone(),
+            form_token: person.map(|person| self.tokens.token(&person.name, asking.session)),
+            ..Common::default()
+        }
+    }
+
+    fn incident(&self) -> Incident {
+        Incident(self.incidents.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn note(&self, asking: &Asking<'_>, problem: &Problem, incident: Incident) {
+        let parts = &asking.head.parts;
+        let who = asking.person.as_deref().map_or("a stranger", |person| person.name.as_str());
+        let (status, code, address) = (problem.status(), problem.code(), asking.address);
+        let level = if status >= 500 { log::Level::Warn } else { log::Level::Info };
+        log::log!(
+            level,
+            "incident {incident}: {status} {code}: {who} at {address}: {} {}",
+            parts.method,
+            parts.uri.path()
+        );
+        let is_stranger = asking.person.is_none();
+        if is_stranger && !self.strangers.are_news(asking.address, self.now()) {
+            return;
+        }
+        if status == 403 || status == 421 || status == 429 {
+            self.operations.account().event(EventFact {
+                at: self.operations.clock().wall(),
+                kind: if is_stranger { "stranger" } else { "refused" },
+                actor: match &asking.person {
+                    Some(person) => Actor::User(person.name.clone()),
+                    None => Actor::Usher,
+                },
+                key: None,
+                address: Some(address),
+                detail: format!("{code}: {} {}", parts.method, parts.uri.path()),
+            });
+        }
+    }
+
+    fn problem(&self, address: IpAddr, in_force: &InForce, turned: Turned) -> Problem {
+        let app = |key: &SeatKey| app_view(in_force, key);
+        match turned {
+            Turned::Malformed(_) => Problem::Error(ErrorReason::Malformed),
+            Turned::HeadTooLarge => Problem::Error(ErrorReason::HeadersTooLarge),
+            Turned::UnknownHost(host) => Problem::Error(ErrorReason::UnknownHost { host }),
+            Turned::Restricted(reason) => Problem::Restricted(Restricted {
+                address: address.to_string(),
+                reason,
+                sign_in_path: None,
+            }),
+            Turned::SignIn => Problem::Error(ErrorReason::SignInNeeded),
+            Turned::NotFound => Problem::Error(ErrorReason::NotFound),
+            Turned::Method(allowed) => Problem::Error(ErrorReason::MethodNotAllowed { allowed }),
+            Turned::OthersWait => Problem::Error(ErrorReason::OthersWait),
+            Turned::TooLarge { limit_bytes } => {
+                Problem::Error(ErrorReason::TooLarge { limit_bytes })
+            }
+            Turned::TooMany(reason) => Problem::TooMany(TooMany {
+                address: address.to_string(),
+                reason,
+                retry_after_s: 10,
+            }),
+            Turned::Failed { key, failure, log_lines } => Problem::Failed(Failed {
+                app: app(&key),
+                reason: failure_reason(&failure),
+                log_lines,
+                may_retry: true,
+            }),
+            Turned::Full { key, reason, retry_after_s } => {
+                Problem::Full(Full { app: app(&key), reason, retry_after_s })
+            }
+            Turned::Leaving => Problem::Error(ErrorReason::Restarting),
+            Turned::NoAnswer => Problem::Error(ErrorReason::NoAnswer),
+            Turned::Internal => Problem::Error(ErrorReason::Internal),
+        }
+    }
+}
+
+/// Whether whoever asks reads JSON rather than a page.
+fn wants_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("application/json") && !accept.contains("text/html"))
+}
+
+fn to_sign_in(asking: &Asking<'_>) -> Answer {
+    let uri = &asking.head.parts.uri;
+    let next = uri.path_and_query().map_or("/", |next| next.as_str());
+    let query: String =
+        form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    Answer::redirect(StatusCode::SEE_OTHER, &format!("/_usher/login?{query}"))
+}
+
+/// A page as the edge writes it.
+pub(super) fn answer_of(response: pages::Response) -> Answer {
+    if let Some(problem) = &response.problem {
+        log::warn!("a template of the operator's was not used: {problem}");
+    }
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = Answer::empty(status);
+    for (name, value) in response.headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+            answer.set(name, value);
+        }
+    }
+    answer.body = response.body;
+    answer
+}
+
+pub(super) fn app_view(in_force: &InForce, key: &SeatKey) -> view::App {
+    let slug = key.app.to_string();
+    let title = in_force.snapshot.app(&slug).map_or_else(|| slug.clone(), |a| a.title.clone());
+    view::App { slug, title }
+}
+
+fn person_view(person: &Person, is_signed_in: bool) -> view::Person {
+    view::Person {
+        name: person.name.to_string(),
+        is_admin: person.role == crate::domain::Role::Admin,
+        is_signed_in,
+    }
+}
+
+fn whole_seconds(ms: u64) -> u32 {
+    u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX).max(1)
+}
+
+/// The pages' words for a failure.
+fn failure_reason(failure: &Failure) -> FailureReason {
+    match failure.clone() {
+        Failure::ScriptMissing { path } => FailureReason::ScriptMissing { path },
+        Failure::ProgramMissing { program, .. } => {
+            FailureReason::InterpreterMissing { path: program }
+        }
+        Failure::StreamlitMissing { python } => {
+            FailureReason::StreamlitMissing { interpreter: python }
+        }
+        Failure::WorkingDirectoryMissing { path } => FailureReason::DirectoryMissing { path },
+        Failure::PortTaken { port, holder } => {
+            FailureReason::PortTaken { port, holder: port_holder(&holder) }
+        }
+        Failure::NoPortLeft { first, last } => {
+            FailureReason::NoPortLeft { ports: format!("{first}-{last}") }
+        }
+        Failure::ExitedEarly(exit) | Failure::Crashed(exit) => match exit {
+            Exit::Code(code) => FailureReason::Exited { code },
+            Exit::Signal(signal) => FailureReason::Signalled { signal: signal.to_string() },
+            Exit::Unknown => FailureReason::Signalled { signal: "?".to_owned() },
+        },
+        Failure::NotReadyInTime { limit_ms } => FailureReason::NotListening {
+            waited_s: limit_ms as f64 / 1000.0,
+            endpoint: String::new(),
+        },
+        Failure::UpstreamDown { address } => FailureReason::UpstreamUnreachable { address },
+        Failure::System { doing, cause } => {
+            FailureReason::NoProcess { detail: format!("{doing}: {cause}") }
+        }
+    }
+}
+
+/// `nginx (pid 812)` in its parts.
+fn port_holder(holder: &str) -> Option<PortHolder> {
+    let (name, rest) = holder.split_once(" (pid ")?;
+    Some(PortHolder { name: name.to_owned(), pid: rest.strip_suffix(')')?.parse().ok()? })
+}

@@ -1,0 +1,124 @@
+//! The way to a seat: at once if it is ready; else a navigation gets the waiting page after a
+//! moment, and everything else is held.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::refuse::{Mishap, Turned};
+use super::{Asking, Forward, ForwardPlan, Gate, Tunnel, Verdict, is_closed};
+use crate::account::Visitor;
+use crate::answer::Answer;
+use crate::authorize::{PersonPermit, SeatPermit};
+use crate::request::Target;
+use crate::supervise::{Lease, Refusal};
+
+/// A navigation is held this long before it gets the waiting page.
+const NAVIGATION_HELD_MS: u64 = 300;
+/// Everything else is held at most this long; a start that fails or is late answers sooner.
+const REQUEST_HELD_MS: u64 = 120_000;
+/// As much of a browser's name as is kept, in bytes.
+const BROWSER_BYTES_MAX: usize = 256;
+
+impl Gate {
+    pub(super) async fn seat(
+        &self,
+        asking: &Asking<'_>,
+        permit: SeatPermit,
+        target: &Target<'_>,
+    ) -> Result<Verdict, Turned> {
+        let Target::Seat { rest, .. } = target else { return Ok(add_slash(asking)) };
+        if is_closed(rest) {
+            return Err(Turned::NotFound);
+        }
+        let supervisor = self.operations.supervisor();
+        if let Some(lease) = supervisor.ready(&permit) {
+            return Ok(self.pass(asking, permit, lease));
+        }
+        let navigates = asking.head.is_navigation();
+        let held_ms = if navigates { NAVIGATION_HELD_MS } else { REQUEST_HELD_MS };
+        match supervisor.acquire(&permit, held_ms).await {
+            Ok(lease) => Ok(self.pass(asking, permit, lease)),
+            Err(Refusal::TooSlow) if navigates => {
+                Ok(Verdict::Answer(self.waiting(asking, &permit).await))
+            }
+            Err(refusal) => Err(self.refused(permit.key(), refusal).await),
+        }
+    }
+
+    /// Once more, after nothing was there any more where a lease led to: the seat has just ended,
+    /// and the request goes to the one that follows.
+    ///
+    /// # Errors
+    /// The answer to write instead.
+    pub async fn again(&self, forward: Forward) -> Result<Forward, Box<Answer>> {
+        let Forward { lease, plan, .. } = forward;
+        self.operations.supervisor().suspect(&lease);
+        drop(lease);
+        match self.operations.supervisor().acquire(&plan.permit, REQUEST_HELD_MS).await {
+            Ok(lease) => {
+                let passage = self.operations.account().passage(&plan.permit);
+                Ok(Forward { lease, passage, plan })
+            }
+            Err(refusal) => {
+                let turned = self.refused(plan.permit.key(), refusal).await;
+                Err(Box::new(self.mishap(Mishap::Refused(turned), &plan)))
+            }
+        }
+    }
+
+    fn pass(&self, asking: &Asking<'_>, permit: SeatPermit, lease: Lease) -> Verdict {
+        let account = self.operations.account();
+        let clock = self.operations.clock();
+        let began = (clock.now(), clock.wall());
+        let Some(client) = &asking.client else {
+            // A permit exists only after the client was read.
+            return Verdict::Answer(Answer::empty(StatusCode::INTERNAL_SERVER_ERROR));
+        };
+        let plan = ForwardPlan::new(permit, client, asking.in_force, began);
+        if asking.head.is_websocket() {
+            let visitor = Visitor { address: client.address, browser: browser(asking) };
+            let stay = account.stay(&plan.permit, visitor);
+            Verdict::Tunnel(Box::new(Tunnel { lease: lease.into_websocket(), stay, plan }))
+        } else {
+            let passage = account.passage(&plan.permit);
+            Verdict::Forward(Box::new(Forward { lease, passage, plan }))
+        }
+    }
+
+    /// `/app`, `/app/` and `/app/REST` lead to the first app, keeping the query (307, so that the
+    /// method is kept as well).
+    pub(super) fn first_app(
+        &self,
+        asking: &Asking<'_>,
+        permit: &PersonPermit,
+        target: &Target<'_>,
+    ) -> Result<Verdict, Turned> {
+        let (Some(first), Target::FirstApp { rest }) = (permit.first_seat(), target) else {
+            return Err(Turned::NotFound);
+        };
+        let location = with_query(asking, format!("/app/{}/{rest}", first.app));
+        Ok(Verdict::Answer(Answer::redirect(StatusCode::TEMPORARY_REDIRECT, &location)))
+    }
+}
+
+fn add_slash(asking: &Asking<'_>) -> Verdict {
+    let location = with_query(asking, format!("{}/", asking.head.parts.uri.path()));
+    Verdict::Answer(Answer::redirect(StatusCode::PERMANENT_REDIRECT, &location))
+}
+
+fn with_query(asking: &Asking<'_>, path: String) -> String {
+    match asking.head.parts.uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    }
+}
+
+fn browser(asking: &Asking<'_>) -> Arc<str> {
+    let sent = asking.head.header(&http::header::USER_AGENT).unwrap_or_default();
+    let mut end = sent.len().min(BROWSER_BYTES_MAX);
+    while !sent.is_char_boundary(end) {
+        end -= 1;
+    }
+    sent[..end].into()
+}

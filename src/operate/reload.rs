@@ -1,0 +1,138 @@
+//! Reload: read and check the file off the request path, then publish it whole, or say what is
+//! wrong and change nothing.
+
+use std::sync::Arc;
+
+use super::{InForce, Operations, Report, shown};
+use crate::config::{Problem, Snapshot};
+use crate::domain::{Actor, CloseCode};
+use crate::pages::Pages;
+use crate::supervise::Sockets;
+
+/// What a reload did.
+#[derive(Debug)]
+pub enum Reloaded {
+    /// The file is in force; what changed, in words, and which changes need a new start.
+    Applied {
+        /// What changed; empty: nothing.
+        changes: Vec<String>,
+    },
+    /// The file is wrong; nothing changed.
+    Refused(Vec<Problem>),
+}
+
+impl Operations {
+    /// Applies the file. One reload at a time; the one that waits reads the file afresh.
+    pub async fn reload(&self, actor: &Actor) -> Reloaded {
+        let _one_at_a_time = self.reloading.lock().await;
+        let file = self.file();
+        let loaded = tokio::task::spawn_blocking(move || load(&file)).await;
+        let loaded = loaded.unwrap_or_else(|failure| {
+            Err(vec![problem(&self.file(), format!("the check itself failed: {failure}"))])
+        });
+        match loaded {
+            Ok((snapshot, pages)) => self.apply(snapshot, pages, actor),
+            Err(problems) => {
+                for problem in &problems {
+                    log::error!("configuration not applied: {problem}");
+                }
+                let detail = problems.first().map(ToString::to_string).unwrap_or_default();
+                self.record("reload_refused", actor, None, detail);
+                self.problems.lock().clone_from(&problems);
+                Reloaded::Refused(problems)
+            }
+        }
+    }
+
+    /// `usher reload`
+    pub async fn reload_ordered(&self) -> Report {
+        match self.reload(&Actor::Operator).await {
+            Reloaded::Applied { changes } if changes.is_empty() => Report::done("nothing changed"),
+            Reloaded::Applied { changes } => Report { exit: 0, lines: changes },
+            Reloaded::Refused(problems) => {
+                Report { exit: 78, lines: problems.iter().map(ToString::to_string).collect() }
+            }
+        }
+    }
+
+    fn apply(&self, snapshot: Snapshot, pages: Pages, actor: &Actor) -> Reloaded {
+        let before = self.in_force();
+        let changes = before.snapshot.differences(&snapshot);
+        let snapshot = Arc::new(snapshot);
+        // The supervisor first: nobody has a permit for what is new before it knows it.
+        self.supervisor.configure(Arc::clone(&snapshot));
+        self.close_sockets_of_changed(&before.snapshot, &snapshot, actor);
+        for warning in &snapshot.warnings {
+            log::warn!("{warning}");
+        }
+        self.in_force.store(Arc::new(InForce {
+            snapshot,
+            pages: Arc::new(pages),
+            loaded_at: self.clock.wall(),
+        }));
+        self.problems.lock().clear();
+        for change in &changes {
+            log::info!("configuration: {change}");
+        }
+        if !changes.is_empty() {
+            self.record("reloaded", actor, None, changes.join("; "));
+        }
+        Reloaded::Applied { changes }
+    }
+
+    /// Whose addresses, role or proofs changed has to come in again.
+    fn close_sockets_of_changed(&self, before: &Snapshot, after: &Snapshot, actor: &Actor) {
+        for user in &before.users {
+            let same = after.user(user.name.as_str()).is_some_and(|now| {
+                now.role == user.role
+                    && now.addresses == user.addresses
+                    && now.login == user.login
+                    && now.password == user.password
+                    && now.totp == user.totp
+                    && now.proofs == user.proofs
+            });
+            if !same {
+                let which = Sockets::OfUser(user.name.clone());
+                self.supervisor.close_websockets(&which, CloseCode::Kicked, actor);
+            }
+        }
+    }
+}
+
+/// Reads the file and everything that it names and that is loaded at once.
+///
+/// # Errors
+/// Every problem.
+pub fn load(file: &std::path::Path) -> Result<(Snapshot, Pages), Vec<Problem>> {
+    let snapshot = Snapshot::load(file)?;
+    match Pages::load(snapshot.templates.as_deref()) {
+        Ok(pages) => {
+            for unknown in pages.unknown_files() {
+                log::warn!("{} replaces no template and is not used", shown(unknown));
+            }
+            Ok((snapshot, pages))
+        }
+        Err(problems) => Err(problems
+            .into_iter()
+            .map(|found| Problem {
+                file: found.file.clone(),
+                line: found.line.unwrap_or(1),
+                column: 1,
+                path: String::new(),
+                sentence: found.message.clone(),
+                hint: "the template is not used until it is right".to_owned(),
+            })
+            .collect()),
+    }
+}
+
+fn problem(file: &std::path::Path, sentence: String) -> Problem {
+    Problem {
+        file: file.to_owned(),
+        line: 1,
+        column: 1,
+        path: String::new(),
+        sentence,
+        hint: String::new(),
+    }
+}
