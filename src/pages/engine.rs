@@ -37,7 +37,9 @@ impl Engine {
         let mut tongue = |language: Language| {
             Tongue::build(files, base, assets, language).map_err(|found| {
                 // Both languages compile the same templates: say each problem once.
-                problems.extend(found.into_iter().filter(|new| !problems.contains(new)).collect::<Vec<_>>());
+                problems.extend(
+                    found.into_iter().filter(|new| !problems.contains(new)).collect::<Vec<_>>(),
+                );
             })
         };
         let (korean, english) = (tongue(Language::Korean), tongue(Language::English));
@@ -137,9 +139,8 @@ fn environment(texts: &Arc<Texts>, assets: &Arc<Assets>) -> Environment<'static>
         table.say(key, &parameters(&arguments)?).map_err(text_error)
     });
     let table = Arc::clone(texts);
-    environment.add_filter("duration", move |seconds: f64| {
-        table.duration(seconds).map_err(text_error)
-    });
+    environment
+        .add_filter("duration", move |seconds: f64| table.duration(seconds).map_err(text_error));
     let table = Arc::clone(texts);
     environment.add_filter("moment", move |time: &str| moment(&table, time).map_err(text_error));
     environment.add_filter("bytes", amounts::bytes);

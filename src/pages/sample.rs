@@ -81,7 +81,11 @@ fn problems() -> Vec<(String, Common, Problem)> {
     problems.push(("failed-bare".to_owned(), bare(), Problem::Failed(failed)));
     for reason in full_reasons() {
         let name = format!("full-{}", reason.code());
-        problems.push((name, user(), Problem::Full(Full { app: app(), reason, retry_after_s: 30 })));
+        problems.push((
+            name,
+            user(),
+            Problem::Full(Full { app: app(), reason, retry_after_s: 30 }),
+        ));
     }
     for reason in too_many_reasons() {
         let name = format!("too-many-{}", reason.code());
@@ -231,7 +235,8 @@ fn app() -> App {
 }
 
 fn home(is_admin: bool) -> Home {
-    let titles = ["5G Feature Manager", "매출 현황", "품질 검사 결과 조회", "기지국 배치 시뮬레이터"];
+    let titles =
+        ["5G Feature Manager", "매출 현황", "품질 검사 결과 조회", "기지국 배치 시뮬레이터"];
     let states = [SeatState::Ready, SeatState::Absent, SeatState::Starting, SeatState::Failed];
     let tiles = titles.iter().zip(states).enumerate().map(|(number, (title, state))| Tile {
         app: App { slug: format!("app-{number}"), title: (*title).to_owned() },
@@ -268,8 +273,7 @@ fn quiet_home() -> Home {
 
 fn waiting() -> Waiting {
     let took = |step, took_s| StepTime { step, took_s };
-    let steps =
-        vec![took(Step::Queued, 1.2), took(Step::Starting, 0.4), took(Step::Probing, 2.6)];
+    let steps = vec![took(Step::Queued, 1.2), took(Step::Starting, 0.4), took(Step::Probing, 2.6)];
     let log_lines = log_tail(LOG.lines().next().unwrap_or_default());
     let progress = Progress {
         step: Step::Probing,

@@ -124,10 +124,8 @@ impl Texts {
         key: &str,
         parameters: &[(&str, Parameter)],
     ) -> Result<String, TextError> {
-        let text = self
-            .texts
-            .get(key)
-            .ok_or_else(|| TextError::NoSuchText { key: key.to_owned() })?;
+        let text =
+            self.texts.get(key).ok_or_else(|| TextError::NoSuchText { key: key.to_owned() })?;
         let mut said = String::new();
         for piece in &text.pieces {
             match piece {
@@ -259,9 +257,9 @@ fn parameter(inside: &str) -> Result<Piece, String> {
     let (name, forms) = match inside.split_once(':') {
         None => (inside, None),
         Some((name, pair)) => {
-            let (first, second) = pair
-                .split_once('/')
-                .ok_or_else(|| format!("`{{{inside}}}` needs two forms, like `{{count:one/many}}`"))?;
+            let (first, second) = pair.split_once('/').ok_or_else(|| {
+                format!("`{{{inside}}}` needs two forms, like `{{count:one/many}}`")
+            })?;
             (name, Some((first.to_owned(), second.to_owned())))
         }
     };
@@ -295,7 +293,8 @@ mod tests {
 
     #[test]
     fn bad_lines_are_all_reported_with_their_numbers() {
-        let source = "[a]\nno equals sign\nb = {open\nc = fine\nc = twice\nd =\ne = {x:one}\nf = {X}";
+        let source =
+            "[a]\nno equals sign\nb = {open\nc = fine\nc = twice\nd =\ne = {x:one}\nf = {X}";
         let errors = Texts::parse(Language::English, source).unwrap_err();
         let lines: Vec<usize> = errors.iter().map(|error| error.line).collect();
         assert_eq!(lines, [2, 3, 5, 6, 7, 8]);
