@@ -17,8 +17,9 @@ use std::process::Command;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Makes the command run in a session of its own, away from usher's terminal and process group, and
-/// with no descriptor of usher's beyond the standard three and `handed`, which keeps its number.
+/// Makes the command run in a session of its own, away from usher's terminal and process group, with
+/// default signals, and with no descriptor of usher's beyond the standard three and `handed`, which
+/// keeps its number.
 /// `handed` has to stay open until the command is spawned.
 #[expect(unsafe_code, reason = "the standard library has no safe way to call setsid in the child")]
 pub fn detach(command: &mut Command, handed: Option<BorrowedFd<'_>>) {
@@ -33,17 +34,23 @@ pub fn detach(command: &mut Command, handed: Option<BorrowedFd<'_>>) {
 
 const FIRST_BEYOND_STANDARD: RawFd = 3;
 
+const FIRST_REALTIME_SIGNAL: libc::c_int = 32;
+
 /// For kernels before 5.11 that cannot mark a range: the descriptors that are marked one by one.
 const MARKED_ONE_BY_ONE_MAX: RawFd = 65_536;
 
 #[expect(unsafe_code, reason = "plain system calls on numbers, in the child before exec")]
 fn prepare_child(handed: Option<RawFd>) -> io::Result<()> {
-    // SAFETY: setsid, close_range and fcntl take numbers only, touch no memory of ours and are
+    // SAFETY: setsid, signal, close_range and fcntl take numbers only, touch no memory of ours and are
     // async-signal-safe. The pipe on which the standard library reports a failed exec is already
     // marked close-on-exec, so marking it again changes nothing.
     unsafe {
         if libc::setsid() == -1 {
             return Err(io::Error::last_os_error());
+        }
+        // What a shell or `nohup` made usher ignore is not ignored by an app.
+        for signal in 1..FIRST_REALTIME_SIGNAL {
+            libc::signal(signal, libc::SIG_DFL);
         }
         let marked = libc::syscall(
             libc::SYS_close_range,

@@ -48,11 +48,6 @@ impl Scan {
         scan
     }
 
-    /// Whether this very process runs.
-    pub(super) fn lives(&self, (pid, start_ticks): Identity) -> bool {
-        self.table.get(pid).is_some_and(|found| found.start_ticks == start_ticks && !found.ended)
-    }
-
     /// The living processes of a seat.
     pub(super) fn members(&self, seat: &Seat) -> BTreeSet<Identity> {
         let (leader, since) = seat.leader;

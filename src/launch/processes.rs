@@ -1,6 +1,6 @@
 //! The processes of seats: started, watched, measured and ended, each with everything it started.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::process::Command;
@@ -140,7 +140,10 @@ impl Processes {
 
     /// Whether this very process runs.
     pub(super) fn lives(&self, started: &Started) -> bool {
-        identity(started).is_some_and(|identity| Scan::read(&self.state_dir).lives(identity))
+        identity(started).is_some_and(|(pid, start_ticks)| {
+            table::process(pid)
+                .is_some_and(|found| found.start_ticks == start_ticks && !found.ended)
+        })
     }
 
     /// The processes of the seat that run now.
@@ -151,9 +154,9 @@ impl Processes {
 
     /// What the seat uses; `None` if it is gone.
     pub(super) fn usage(&self, started: &Started) -> Option<Usage> {
-        let (seat, leader) = (self.seat(started)?, identity(started)?);
+        let seat = self.seat(started).filter(|_| self.lives(started))?;
         let scan = self.recent_scan();
-        scan.lives(leader).then(|| scan.usage(&scan.members(&seat)))
+        Some(scan.usage(&scan.members(&seat)))
     }
 
     /// Nobody will ask for this process any more.
@@ -185,14 +188,19 @@ impl Processes {
 
     fn end_all(&self, whose: &str, select: impl Fn(&Scan) -> BTreeSet<Identity>) {
         let mut refused = BTreeSet::new();
+        let mut dying = BTreeMap::new();
         for _ in 0..ROUNDS_MAX {
-            let mut members = select(&Scan::read(&self.state_dir));
-            members.retain(|member| !refused.contains(member));
-            if members.is_empty() {
+            // Who was killed is not found any more once its parent is gone, yet still has to die.
+            let members = select(&Scan::read(&self.state_dir));
+            let new: BTreeSet<Identity> = members
+                .into_iter()
+                .filter(|member| !refused.contains(member) && !dying.contains_key(member))
+                .collect();
+            if new.is_empty() && dying.is_empty() {
                 return;
             }
-            let handles = order_all(&members, Order::Kill, &mut refused);
-            process::wait_for_ends(&handles, ROUND);
+            dying.extend(order_all(&new, Order::Kill, &mut refused));
+            process::wait_for_ends(&mut dying, ROUND);
         }
         log::error!("processes of {whose} do not end although they were killed");
     }
@@ -203,17 +211,17 @@ fn order_all(
     members: &BTreeSet<Identity>,
     order: Order,
     refused: &mut BTreeSet<Identity>,
-) -> Vec<Handle> {
-    let mut handles = Vec::with_capacity(members.len());
+) -> BTreeMap<Identity, Handle> {
+    let mut ordered = BTreeMap::new();
     for (pid, start_ticks) in members {
-        let ordered = Handle::open(*pid, *start_ticks).and_then(|handle| {
+        let signalled = Handle::open(*pid, *start_ticks).and_then(|handle| {
             if let Some(handle) = handle {
                 handle.order(order)?;
-                handles.push(handle);
+                ordered.insert((*pid, *start_ticks), handle);
             }
             Ok(())
         });
-        match ordered {
+        match signalled {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 log::error!("process {pid} cannot be ended: {error}");
@@ -223,7 +231,7 @@ fn order_all(
             Err(error) => log::warn!("process {pid} cannot be ended yet: {error}"),
         }
     }
-    handles
+    ordered
 }
 
 async fn wait_without_handle((pid, start_ticks): Identity) {

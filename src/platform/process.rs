@@ -1,5 +1,6 @@
 //! One process: found without mistaking a later one for it, signalled, waited for.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -80,18 +81,21 @@ impl Handle {
     }
 }
 
-/// Waits until all of them have ended or the time is over.
-pub fn wait_for_ends(handles: &[Handle], patience: Duration) {
+/// Waits until one of them has ended or the time is over, and removes those that have ended: dead,
+/// though their parents may not have looked yet.
+pub fn wait_for_ends<K: Ord>(handles: &mut BTreeMap<K, Handle>, patience: Duration) {
     let mut polled: Vec<PollFd<'_>> =
-        handles.iter().map(|handle| PollFd::new(&handle.descriptor, PollFlags::IN)).collect();
+        handles.values().map(|handle| PollFd::new(&handle.descriptor, PollFlags::IN)).collect();
     let timeout = Timespec {
         tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(patience.subsec_nanos()),
     };
-    // Any one that ends wakes us: the caller looks again which are left.
     if let Err(error) = rustix::event::poll(&mut polled, Some(&timeout)) {
         log::debug!("waiting for processes: {error}");
     }
+    let mut ended =
+        polled.iter().map(|one| !one.revents().is_empty()).collect::<Vec<_>>().into_iter();
+    handles.retain(|_, _| !ended.next().unwrap_or(false));
 }
 
 /// Takes the status of an ended child that nobody waits for; no effect on others.

@@ -55,6 +55,13 @@ impl Table {
     }
 }
 
+/// The process of this number now.
+pub fn process(pid: u32) -> Option<Process> {
+    // Names are bytes of the program's choosing, so this need not be UTF-8.
+    let line = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse(pid, &String::from_utf8_lossy(&line))
+}
+
 /// The start of a process, in clock ticks since boot; `None` if there is none of this number.
 pub fn start_ticks(pid: u32) -> Option<u64> {
     process(pid).map(|process| process.start_ticks)
@@ -126,12 +133,6 @@ fn private_bytes(rollup: &str) -> u64 {
         .filter(|line| line.starts_with("Private_"))
         .filter_map(kib)
         .fold(0, |sum, kib| sum.saturating_add(kib.saturating_mul(1024)))
-}
-
-fn process(pid: u32) -> Option<Process> {
-    // Names are bytes of the program's choosing, so this need not be UTF-8.
-    let line = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse(pid, &String::from_utf8_lossy(&line))
 }
 
 /// proc(5): `pid (name) state ppid pgrp session …`, where the name may contain blanks and brackets.
