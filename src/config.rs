@@ -375,23 +375,3 @@ impl Snapshot {
         self.users.iter().find(|user| user.name.as_str() == name)
     }
 }
-
-// STAND-IN until branch config lands
-impl Snapshot {
-    /// stand-in
-    pub fn load(_file: &std::path::Path) -> Result<Self, Vec<Problem>> {
-        Err(Vec::new())
-    }
-    /// stand-in
-    pub fn differences(&self, _after: &Snapshot) -> Vec<String> {
-        Vec::new()
-    }
-}
-/// stand-in
-pub fn schema() -> String {
-    String::new()
-}
-/// stand-in
-pub fn state_dir_of(_file: &std::path::Path) -> Result<PathBuf, Vec<Problem>> {
-    Err(Vec::new())
-}
