@@ -4,6 +4,16 @@
 //! or into every [`Problem`] at once, `watch` notices that the file changed. A request uses one
 //! snapshot from start to end; nothing here does I/O on the request path.
 
+mod check;
+mod file;
+mod keys;
+mod kinds;
+mod later;
+mod nearest;
+mod report;
+pub mod schema;
+mod scope;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -18,6 +28,8 @@ use crate::identify::{Directory, NetworkSet};
 pub struct Snapshot {
     /// The file that it was read from.
     pub file: PathBuf,
+    /// The folder that relative paths of the file start from (`directory:`); absolute.
+    pub base: PathBuf,
     /// What only a new start applies.
     pub fixed: Fixed,
     /// Names the door answers to beside address literals, localhost and the machine's own names;
@@ -63,6 +75,18 @@ pub struct Snapshot {
     pub trusted_login_header: Option<String>,
     /// What is worth a warning, though not an error.
     pub warnings: Vec<Problem>,
+    /// Every setting but the users', as it is in force, defaults included; in the order of the
+    /// table of keys. Shows no secret.
+    pub in_force: Vec<Setting>,
+}
+
+/// One setting in the notation of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Such as `apps.main.idle_timeout`.
+    pub path: String,
+    /// Such as `30m`; the same for equal values.
+    pub value: String,
 }
 
 /// Settings that a reload reports but does not apply.

@@ -1,0 +1,229 @@
+//! What the door itself is told: where it listens, whom it believes, how it looks.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::{Base, files};
+use crate::config::keys::{admin, certificate, metrics, oidc, tls, top};
+use crate::config::kinds::{List, NetworkText, SocketAddress};
+use crate::config::report::wrong;
+use crate::config::scope::{Key, Mark, Placed, Scope};
+use crate::config::{Admin, CertificateFiles, Fixed, Oidc, Tls};
+use crate::domain::Language;
+use crate::identify::NetworkSet;
+
+/// First segments of paths that are usher's own or the apps'.
+const TAKEN_SEGMENTS: [&str; 4] = ["app", "_usher", "metrics", "unauthorized"];
+
+/// An address where usher itself listens.
+pub(super) struct Listener {
+    /// Where it is written.
+    pub(super) mark: Mark,
+    /// The address.
+    pub(super) address: SocketAddr,
+}
+
+/// The listeners and what belongs to them. `None` stands for what was told to be wrong.
+pub(super) struct Doors {
+    /// See [`Fixed`].
+    pub(super) fixed: Option<Fixed>,
+    /// `Some(None)`: absent.
+    pub(super) tls: Option<Option<Tls>>,
+    /// See [`Admin`].
+    pub(super) admin: Option<Admin>,
+    /// All of them, those that only a default names included.
+    pub(super) listeners: Vec<Listener>,
+}
+
+/// Reads the listeners, TLS, the administrators' pages and the other fixed settings.
+pub(super) fn doors(scope: &Scope<'_>, base: &Base) -> Doors {
+    let mut listeners = Vec::new();
+    let plain = listen(scope, &top::LISTEN, &mut listeners);
+    let tls_scope = scope.optional_group(&top::TLS);
+    let tls_listen = match &tls_scope {
+        Some(tls) => listen(tls, &tls::LISTEN, &mut listeners),
+        None => Some(Vec::new()),
+    };
+    let tls = match &tls_scope {
+        Some(tls) => tls_files(tls, base, plain.as_deref()).map(Some),
+        None => Some(None),
+    };
+    let admin_scope = scope.group(&top::ADMIN);
+    let admin_listen = listen(&admin_scope, &admin::LISTEN, &mut listeners);
+    if plain.as_ref().is_some_and(Vec::is_empty)
+        && scope.items(&top::LISTEN) == 0
+        && tls_scope.is_none()
+    {
+        let hint = "name an address in `listen`, or configure `tls`";
+        scope.problem(&top::LISTEN, wrong("nobody can come in: there is no listener", hint));
+    }
+    let threads = scope.read_or(&top::THREADS, half_the_cores);
+    let state_dir = scope.read(&top::STATE_DIR).map(|path| base.resolve(&path));
+    let admin = admin(&admin_scope);
+    let fixed = || {
+        Some(Fixed {
+            listen: plain?,
+            tls_listen: tls_listen?,
+            admin_listen: admin_listen?,
+            threads: usize::try_from(threads?).ok()?,
+            state_dir: state_dir?,
+        })
+    };
+    Doors { fixed: fixed(), tls, admin, listeners }
+}
+
+fn listen(
+    scope: &Scope<'_>,
+    key: &Key<List<SocketAddress>>,
+    listeners: &mut Vec<Listener>,
+) -> Option<Vec<SocketAddr>> {
+    let addresses = scope.read(key)?;
+    let from_file = scope.is_set(key);
+    for (index, item) in addresses.iter().enumerate() {
+        let item_mark = from_file.then_some((index, item.place));
+        listeners.push(Listener { mark: scope.mark(key, item_mark), address: item.value });
+    }
+    Some(addresses.into_iter().map(|item| item.value).collect())
+}
+
+fn half_the_cores() -> (u32, String) {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = u32::try_from(cores / 2).unwrap_or(1).clamp(1, 256);
+    (threads, threads.to_string())
+}
+
+fn tls_files(scope: &Scope<'_>, base: &Base, plain: Option<&[SocketAddr]>) -> Option<Tls> {
+    let certificate = scope.read(&tls::CERTIFICATE).map(|path| base.resolve(&path));
+    let key = scope.read(&tls::KEY).map(|path| base.resolve(&path));
+    files::require(scope, &tls::CERTIFICATE, certificate.as_deref());
+    files::require(scope, &tls::KEY, key.as_deref());
+    let further: Vec<_> =
+        scope.each(&tls::CERTIFICATES, true).iter().map(|item| further(item, base)).collect();
+    let redirect = scope.read(&tls::REDIRECT);
+    if redirect == Some(true) && scope.is_set(&tls::REDIRECT) && plain == Some(&[]) {
+        let hint = "remove it, or name an address in `listen`";
+        scope.problem(&tls::REDIRECT, wrong("there is no plain listener to redirect", hint));
+    }
+    let hsts_ms = scope.read(&tls::HSTS);
+    let client_ca = scope.read(&tls::CLIENT_CA).map(|path| path.map(|path| base.resolve(&path)));
+    files::require(scope, &tls::CLIENT_CA, client_ca.as_ref().and_then(Option::as_deref));
+    let mut certificates = vec![CertificateFiles { certificate: certificate?, key: key? }];
+    for files in further {
+        certificates.push(files?);
+    }
+    Some(Tls { certificates, client_ca: client_ca?, redirect: redirect?, hsts_ms: hsts_ms? })
+}
+
+fn further(scope: &Scope<'_>, base: &Base) -> Option<CertificateFiles> {
+    let certificate = scope.read(&certificate::CERTIFICATE).map(|path| base.resolve(&path));
+    let key = scope.read(&certificate::KEY).map(|path| base.resolve(&path));
+    files::require(scope, &certificate::CERTIFICATE, certificate.as_deref());
+    files::require(scope, &certificate::KEY, key.as_deref());
+    Some(CertificateFiles { certificate: certificate?, key: key? })
+}
+
+fn admin(scope: &Scope<'_>) -> Option<Admin> {
+    let path = scope.read(&admin::PATH);
+    if let Some(path) = &path {
+        let first = path.trim_start_matches('/').split('/').next().unwrap_or("");
+        if path == "/" {
+            scope.problem(&admin::PATH, wrong("is the door's own first page", "such as /admin"));
+        } else if TAKEN_SEGMENTS.contains(&first) {
+            let sentence = format!("/{first} is taken");
+            let hint = "anything but /app, /_usher, /metrics and /unauthorized";
+            scope.problem(&admin::PATH, wrong(sentence, hint));
+        } else if path.ends_with('/') {
+            let hint = format!("write {}", path.trim_end_matches('/'));
+            scope.problem(&admin::PATH, wrong("ends with a slash", hint));
+        }
+    }
+    let password_required = scope.read(&admin::PASSWORD_REQUIRED);
+    Some(Admin { path: path?, password_required: password_required? })
+}
+
+/// Whom the door answers and believes.
+pub(super) struct Callers {
+    /// See `hosts`.
+    pub(super) hosts: Option<Vec<String>>,
+    /// See `trusted_proxies`.
+    pub(super) trusted_proxies: Option<NetworkSet>,
+    /// See `trusted_login_header`.
+    pub(super) trusted_login_header: Option<Option<String>>,
+    /// See `metrics.allow`.
+    pub(super) metrics_allow: Option<NetworkSet>,
+}
+
+/// Reads whom the door answers and believes.
+pub(super) fn callers(scope: &Scope<'_>) -> Callers {
+    let hosts = scope.read(&top::HOSTS).map(|hosts| {
+        tell_doubles(scope, &top::HOSTS, &hosts);
+        hosts.into_iter().map(|host| host.value).collect()
+    });
+    let trusted_proxies = networks(scope, &top::TRUSTED_PROXIES);
+    let trusted_login_header = scope.read(&top::TRUSTED_LOGIN_HEADER);
+    if scope.is_set(&top::TRUSTED_LOGIN_HEADER) && scope.items(&top::TRUSTED_PROXIES) == 0 {
+        let hint = "name the proxy that sets it in `trusted_proxies`";
+        scope.problem(&top::TRUSTED_LOGIN_HEADER, wrong("nobody is trusted to set it", hint));
+    }
+    let metrics_allow = networks(&scope.group(&top::METRICS), &metrics::ALLOW);
+    Callers { hosts, trusted_proxies, trusted_login_header, metrics_allow }
+}
+
+fn networks(scope: &Scope<'_>, key: &Key<List<NetworkText>>) -> Option<NetworkSet> {
+    let networks = scope.read(key)?;
+    tell_doubles(scope, key, &networks);
+    Some(NetworkSet::new(networks.into_iter().map(|network| network.value).collect()))
+}
+
+/// Tells each item of a short list that came before.
+fn tell_doubles<K, T: PartialEq + std::fmt::Display>(
+    scope: &Scope<'_>,
+    key: &Key<K>,
+    items: &[Placed<T>],
+) {
+    for (index, item) in items.iter().enumerate() {
+        if let Some(first) = items[..index].iter().position(|other| other.value == item.value) {
+            let mark = scope.mark(key, Some((first, items[first].place)));
+            let sentence = format!("{} is already {mark}", item.value);
+            scope.problem_at(key, index, item.place, wrong(sentence, "keep one of them"));
+        }
+    }
+}
+
+/// How pages look and count.
+pub(super) struct Look {
+    /// See `timezone`.
+    pub(super) timezone: Option<jiff::tz::TimeZone>,
+    /// `Some(None)`: the browser's.
+    pub(super) language: Option<Option<Language>>,
+    /// `Some(None)`: the built-in ones.
+    pub(super) templates: Option<Option<PathBuf>>,
+}
+
+/// Reads how pages look and count.
+pub(super) fn look(scope: &Scope<'_>, base: &Base) -> Look {
+    let timezone = scope.read_or(&top::TIMEZONE, || {
+        let zone = jiff::tz::TimeZone::system();
+        let shown = zone.iana_name().unwrap_or("local").to_owned();
+        (zone, shown)
+    });
+    let language = scope.read(&top::LANGUAGE);
+    let templates = scope.read(&top::TEMPLATES).map(|path| path.map(|path| base.resolve(&path)));
+    if let Some(Some(folder)) = &templates
+        && !folder.is_dir()
+    {
+        let sentence = format!("{} is no folder", folder.display());
+        scope.problem(&top::TEMPLATES, wrong(sentence, "null for the built-in templates"));
+    }
+    Look { timezone, language, templates }
+}
+
+/// Reads `oidc`; `Some(None)` if it is absent.
+pub(super) fn oidc(scope: &Scope<'_>, base: &Base) -> Option<Option<Oidc>> {
+    let Some(scope) = scope.optional_group(&top::OIDC) else { return Some(None) };
+    let issuer = scope.read(&oidc::ISSUER);
+    let client_id = scope.read(&oidc::CLIENT_ID);
+    let secret = scope.read(&oidc::CLIENT_SECRET_FILE).map(|path| base.resolve(&path));
+    files::require(&scope, &oidc::CLIENT_SECRET_FILE, secret.as_deref());
+    Some(Some(Oidc { issuer: issuer?, client_id: client_id?, client_secret_file: secret? }))
+}

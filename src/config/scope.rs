@@ -1,0 +1,469 @@
+//! The table of keys as types ([`Key`], [`Section`], [`Kind`]), and reading a mapping by it
+//! ([`Scope`]): unknown keys, defaults, required keys and places are settled here, once for all.
+//! Knows no key by name.
+
+use serde_json::Value as Json;
+
+use super::file::{self, Entry, Node, Place, Value};
+use super::later;
+use super::nearest::nearest;
+use super::report::{Report, Wrong, quoted, wrong};
+
+/// One key of the table: everything that is known about it, for reading, schema and examples.
+pub(super) struct Key<K> {
+    /// Its name in the file.
+    pub(super) name: &'static str,
+    /// What holds where the file does not have it.
+    pub(super) default: Default,
+    /// A sentence for whoever writes the file.
+    pub(super) doc: &'static str,
+    /// What values it takes.
+    pub(super) kind: K,
+}
+
+/// What holds where the file does not have a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Default {
+    /// Nothing: the file must have it.
+    Required,
+    /// This YAML text.
+    Is(&'static str),
+}
+
+/// A mapping of known keys.
+pub(super) struct Section {
+    /// Where it stands, as `apps.*` or `users[]`; empty for the file itself.
+    pub(super) pattern: &'static str,
+    /// Its keys in the order of the examples.
+    pub(super) keys: &'static [&'static dyn AnyKey],
+}
+
+/// What every kind can tell about itself.
+pub(super) trait Shape: Sync + 'static {
+    /// A JSON Schema of its values.
+    fn schema(&self) -> Json;
+    /// The section inside, if it holds one.
+    fn inner(&self) -> Option<&'static Section> {
+        None
+    }
+}
+
+/// A kind of value that is read as a whole.
+pub(super) trait Kind: Shape {
+    /// What a correct value becomes.
+    type Value;
+    /// Reads a value; `None` after telling what is wrong with it.
+    fn read(&self, node: &Node, spot: &Spot<'_>) -> Option<Self::Value>;
+    /// The value in the notation of the file, the same for equal values. Secrets are not shown.
+    fn show(&self, value: &Self::Value) -> String;
+}
+
+/// A [`Key`] of any kind.
+pub(super) trait AnyKey: Sync {
+    /// See [`Key::name`].
+    fn name(&self) -> &'static str;
+    /// See [`Key::default`].
+    fn default(&self) -> Default;
+    /// See [`Key::doc`].
+    fn doc(&self) -> &'static str;
+    /// See [`Shape`].
+    fn shape(&self) -> &dyn Shape;
+}
+
+impl<K: Shape> AnyKey for Key<K> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn default(&self) -> Default {
+        self.default
+    }
+
+    fn doc(&self) -> &'static str {
+        self.doc
+    }
+
+    fn shape(&self) -> &dyn Shape {
+        &self.kind
+    }
+}
+
+/// A mapping of its own below a key.
+pub(super) struct Group(pub(super) &'static Section);
+/// A mapping of names that the operator chooses to sections.
+pub(super) struct Named(pub(super) &'static Section);
+/// A list of sections.
+pub(super) struct Each(pub(super) &'static Section);
+
+/// A value of a list with its place.
+#[derive(Clone, Debug)]
+pub(super) struct Placed<T> {
+    /// Where it stands.
+    pub(super) place: Place,
+    /// The value.
+    pub(super) value: T,
+}
+
+/// Where a value that is being read belongs, for telling what is wrong with it.
+pub(super) struct Spot<'s> {
+    scope: &'s Scope<'s>,
+    name: &'s str,
+    index: Option<usize>,
+}
+
+impl<'s> Spot<'s> {
+    /// Tells what is wrong.
+    pub(super) fn problem(&self, place: Place, wrong: Wrong) {
+        self.scope.report.problem(place, self.scope.path_of(self.name, self.index), wrong);
+    }
+
+    /// Tells what is wrong with one name of a mapping.
+    pub(super) fn problem_below(&self, name: &str, place: Place, wrong: Wrong) {
+        let path = format!("{}.{name}", self.scope.path_of(self.name, self.index));
+        self.scope.report.problem(place, path, wrong);
+    }
+
+    /// The spot of an item of the list at this spot.
+    pub(super) fn item(&self, index: usize) -> Spot<'s> {
+        Spot { scope: self.scope, name: self.name, index: Some(index) }
+    }
+}
+
+/// A value that others are compared with.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    /// Where it stands.
+    pub(super) place: Place,
+    /// Its path.
+    pub(super) path: String,
+}
+
+impl std::fmt::Display for Mark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} in line {}, column {}", self.path, self.place.line, self.place.column)
+    }
+}
+
+/// A mapping of the file that is being read by a [`Section`].
+pub(super) struct Scope<'c> {
+    report: &'c Report,
+    section: &'static Section,
+    path: String,
+    place: Place,
+    entries: &'c [Entry],
+    /// Whether its settings are noted as in force; those of the many users are not.
+    noted: bool,
+}
+
+impl<'c> Scope<'c> {
+    /// The file itself.
+    pub(super) fn root(report: &'c Report, section: &'static Section, node: &'c Node) -> Self {
+        Self::open(report, section, String::new(), node, true)
+    }
+
+    fn open(
+        report: &'c Report,
+        section: &'static Section,
+        path: String,
+        node: &'c Node,
+        noted: bool,
+    ) -> Self {
+        let entries: &[Entry] = match &node.value {
+            Value::Mapping(entries) => entries,
+            Value::Scalar { .. } if node.is_null() => &[],
+            Value::Scalar { .. } | Value::Sequence(_) => {
+                let names: Vec<_> = section.keys.iter().take(3).map(|key| key.name()).collect();
+                let hint = format!("keys such as {}", names.join(", "));
+                report.problem(node.place, path.clone(), wrong("must be a mapping of keys", hint));
+                &[]
+            }
+        };
+        let scope = Self { report, section, path, place: node.place, entries, noted };
+        for entry in entries {
+            scope.check_name(entry);
+        }
+        scope
+    }
+
+    fn check_name(&self, entry: &Entry) {
+        let Some(key) = self.section.keys.iter().find(|key| *key.name() == *entry.key) else {
+            let hint = self.unknown_hint(&entry.key);
+            let path = self.path_of(&short(&entry.key), None);
+            self.report.problem(entry.place, path, wrong("there is no such key here", hint));
+            return;
+        };
+        if later::is_not_yet(self.section.pattern, key.name()) && !is_default(*key, &entry.value) {
+            self.report.problem(
+                entry.place,
+                self.path_of(&entry.key, None),
+                wrong("is not supported yet", "remove it until a later version"),
+            );
+        }
+    }
+
+    fn unknown_hint(&self, name: &str) -> String {
+        if name == "<<" {
+            return "merge keys are not read; repeat the settings or use an alias as a value"
+                .to_owned();
+        }
+        if let Some(known) = nearest(name, self.section.keys.iter().map(|key| key.name())) {
+            return format!("did you mean {}?", quoted(known));
+        }
+        match super::keys::sections_with(name).as_slice() {
+            [] => String::new(),
+            patterns => format!("it belongs in {}", patterns.join(" or ")),
+        }
+    }
+
+    /// The path of a key here, or of an item of its list.
+    fn path_of(&self, name: &str, index: Option<usize>) -> String {
+        let mut path = self.path.clone();
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(name);
+        if let Some(index) = index {
+            path.push_str(&format!("[{index}]"));
+        }
+        path
+    }
+
+    fn node(&self, name: &str) -> Option<&'c Node> {
+        self.entries.iter().find(|entry| *entry.key == *name).map(|entry| &entry.value)
+    }
+
+    /// Reads a key, or its default; `None` after telling what is wrong.
+    pub(super) fn read<K: Kind>(&self, key: &Key<K>) -> Option<K::Value> {
+        let value = self.read_quietly(key)?;
+        if self.noted {
+            self.report.setting(self.path_of(key.name, None), key.kind.show(&value));
+        }
+        Some(value)
+    }
+
+    /// Reads a key whose default is worked out: `otherwise` gives the value and how to show it.
+    pub(super) fn read_or<V, K: Kind<Value = Option<V>>>(
+        &self,
+        key: &Key<K>,
+        otherwise: impl FnOnce() -> (V, String),
+    ) -> Option<V> {
+        let read = self.read_quietly(key)?;
+        let shown = read.is_some().then(|| key.kind.show(&read));
+        let (value, shown) = match (read, shown) {
+            (Some(value), Some(shown)) => (value, shown),
+            (Some(_) | None, _) => otherwise(),
+        };
+        if self.noted {
+            self.report.setting(self.path_of(key.name, None), shown);
+        }
+        Some(value)
+    }
+
+    fn read_quietly<K: Kind>(&self, key: &Key<K>) -> Option<K::Value> {
+        debug_assert!(
+            self.section.keys.iter().any(|known| known.name() == key.name),
+            "{} is not a key of {:?}",
+            key.name,
+            self.section.pattern
+        );
+        let spot = Spot { scope: self, name: key.name, index: None };
+        match (self.node(key.name), key.default) {
+            (Some(node), Default::Is("[]" | "{}")) if node.is_null() => {
+                key.kind.read(&empty(node.place, key.default), &spot)
+            }
+            (Some(node), _) => key.kind.read(node, &spot),
+            (None, Default::Is(text)) => key.kind.read(&default_node(text, self.place), &spot),
+            (None, Default::Required) => {
+                self.report.problem(
+                    self.place,
+                    self.path_of(key.name, None),
+                    wrong("is missing", key.doc),
+                );
+                None
+            }
+        }
+    }
+
+    /// Whether the file has the key with a value.
+    pub(super) fn is_set<K>(&self, key: &Key<K>) -> bool {
+        self.node(key.name).is_some_and(|node| !node.is_null())
+    }
+
+    /// Where the key's value stands, or else the mapping that lacks it.
+    pub(super) fn place_of<K>(&self, key: &Key<K>) -> Place {
+        self.node(key.name).map_or(self.place, |node| node.place)
+    }
+
+    /// How many items the file has in a key's list, right or wrong.
+    pub(super) fn items<K>(&self, key: &Key<K>) -> usize {
+        match self.node(key.name) {
+            Some(Node { value: Value::Sequence(items), .. }) => items.len(),
+            Some(_) | None => 0,
+        }
+    }
+
+    /// A key's value, or an item of its list, for telling about it later.
+    pub(super) fn mark<K>(&self, key: &Key<K>, item: Option<(usize, Place)>) -> Mark {
+        match item {
+            Some((index, place)) => Mark { place, path: self.path_of(key.name, Some(index)) },
+            None => Mark { place: self.place_of(key), path: self.path_of(key.name, None) },
+        }
+    }
+
+    /// Tells what is wrong with what was marked.
+    pub(super) fn problem_with(&self, mark: &Mark, wrong: Wrong) {
+        self.report.problem(mark.place, mark.path.clone(), wrong);
+    }
+
+    /// Tells what is wrong with a key's value.
+    pub(super) fn problem<K>(&self, key: &Key<K>, wrong: Wrong) {
+        self.report.problem(self.place_of(key), self.path_of(key.name, None), wrong);
+    }
+
+    /// Tells what is wrong with an item of a key's list.
+    pub(super) fn problem_at<K>(&self, key: &Key<K>, index: usize, place: Place, wrong: Wrong) {
+        self.report.problem(place, self.path_of(key.name, Some(index)), wrong);
+    }
+
+    /// Tells what is wrong with the mapping itself.
+    pub(super) fn problem_here(&self, wrong: Wrong) {
+        self.report.problem(self.place, self.path.clone(), wrong);
+    }
+
+    /// Tells what is wrong with the name of the mapping, which stands at `place`.
+    pub(super) fn problem_with_name(&self, place: Place, wrong: Wrong) {
+        self.report.problem(place, self.path.clone(), wrong);
+    }
+
+    /// Warns about a key's value.
+    pub(super) fn warning<K>(&self, key: &Key<K>, wrong: Wrong) {
+        self.report.warning(self.place_of(key), self.path_of(key.name, None), wrong);
+    }
+
+    /// Warns about an item of a key's list.
+    pub(super) fn warning_at<K>(&self, key: &Key<K>, index: usize, place: Place, wrong: Wrong) {
+        self.report.warning(place, self.path_of(key.name, Some(index)), wrong);
+    }
+
+    /// The mapping below a key; empty if the file does not have it.
+    pub(super) fn group(&self, key: &Key<Group>) -> Scope<'c> {
+        let path = self.path_of(key.name, None);
+        self.inside(key.kind.0, path, self.node(key.name))
+    }
+
+    /// The mapping below a key that may be absent.
+    pub(super) fn optional_group(
+        &self,
+        key: &Key<super::kinds::Nullable<Group>>,
+    ) -> Option<Scope<'c>> {
+        let node = self.node(key.name).filter(|node| !node.is_null())?;
+        Some(self.inside(key.kind.0.0, self.path_of(key.name, None), Some(node)))
+    }
+
+    fn inside(&self, section: &'static Section, path: String, node: Option<&'c Node>) -> Scope<'c> {
+        match node {
+            Some(node) => Self::open(self.report, section, path, node, self.noted),
+            None => Scope {
+                report: self.report,
+                section,
+                path,
+                place: self.place,
+                entries: &[],
+                noted: self.noted,
+            },
+        }
+    }
+
+    /// The sections of a key's list.
+    pub(super) fn each(&self, key: &Key<Each>, noted: bool) -> Vec<Scope<'c>> {
+        let items = match self.node(key.name) {
+            Some(Node { value: Value::Sequence(items), .. }) => items.as_slice(),
+            Some(node) if !node.is_null() => {
+                self.problem(key, wrong("must be a list", "each item begins with `- `"));
+                return Vec::new();
+            }
+            Some(_) | None => &[],
+        };
+        self.require_some(key, items.is_empty());
+        let open = |(index, node)| {
+            let path = self.path_of(key.name, Some(index));
+            Self::open(self.report, key.kind.0, path, node, noted)
+        };
+        items.iter().enumerate().map(open).collect()
+    }
+
+    /// The sections of a key's mapping with their names.
+    pub(super) fn named(&self, key: &Key<Named>) -> Vec<(&'c Entry, Scope<'c>)> {
+        let entries = match self.node(key.name) {
+            Some(Node { value: Value::Mapping(entries), .. }) => entries.as_slice(),
+            Some(node) if !node.is_null() => {
+                self.problem(key, wrong("must be a mapping of names", "such as `main:`"));
+                return Vec::new();
+            }
+            Some(_) | None => &[],
+        };
+        self.require_some(key, entries.is_empty());
+        let open = |entry: &'c Entry| {
+            let path = self.path_of(&format!("{}.{}", key.name, short(&entry.key)), None);
+            (entry, Self::open(self.report, key.kind.0, path, &entry.value, self.noted))
+        };
+        entries.iter().map(open).collect()
+    }
+
+    fn require_some<K>(&self, key: &Key<K>, is_empty: bool) {
+        if !is_empty || key.default != Default::Required {
+            return;
+        }
+        let sentence = if self.node(key.name).is_some() { "is empty" } else { "is missing" };
+        self.problem(key, wrong(sentence, key.doc));
+    }
+}
+
+/// A key from the file as a path may show it: whatever it is, it stays on one line.
+fn short(key: &str) -> String {
+    let shown = quoted(key);
+    shown.trim_matches('`').to_owned()
+}
+
+fn empty(place: Place, default: Default) -> Node {
+    let value = match default {
+        Default::Is("{}") => Value::Mapping(Vec::new()),
+        Default::Is(_) | Default::Required => Value::Sequence(Vec::new()),
+    };
+    Node { place, value }
+}
+
+/// A default of the table as a value at `place`.
+pub(super) fn default_node(text: &str, place: Place) -> Node {
+    let is_word =
+        |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-./".contains(&b));
+    if is_word(text) {
+        return Node::plain(place, text);
+    }
+    // Built-in texts: a test reads each of them.
+    file::parse(text).root.map_or(Node::plain(place, ""), |node| Node { place, ..node })
+}
+
+/// Whether a value says the same as the key's default.
+fn is_default(key: &dyn AnyKey, value: &Node) -> bool {
+    match key.default() {
+        Default::Required => false,
+        Default::Is(text) => same(&default_node(text, value.place), value),
+    }
+}
+
+/// Whether two values say the same, wherever they stand.
+pub(super) fn same(a: &Node, b: &Node) -> bool {
+    match (&a.value, &b.value) {
+        _ if a.is_null() && b.is_null() => true,
+        (Value::Scalar { text: a, .. }, Value::Scalar { text: b, .. }) => a == b,
+        (Value::Sequence(a), Value::Sequence(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Mapping(a), Value::Mapping(b)) => {
+            a.len() == b.len()
+                && a.iter().zip(b).all(|(a, b)| a.key == b.key && same(&a.value, &b.value))
+        }
+        (Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_), _) => false,
+    }
+}
