@@ -19,3 +19,9 @@ pub mod config;
 pub mod launch;
 
 pub mod account;
+
+pub mod answer;
+
+pub mod platform;
+
+pub mod edge;

@@ -51,6 +51,8 @@ pub(crate) struct Passed {
     pub close: bool,
     /// The index in the piece of the lower half of an unmasked close code, with the whole code.
     pub close_code: Option<(usize, u16)>,
+    /// Where in the piece the last frame ended.
+    pub boundary: Option<usize>,
 }
 
 impl FrameScanner {
@@ -60,6 +62,9 @@ impl FrameScanner {
         let mut at = 0;
         while at < piece.len() {
             at += self.advance(&piece[at..], at, &mut passed);
+            if self.state == State::Boundary {
+                passed.boundary = Some(at);
+            }
         }
         passed
     }
@@ -156,8 +161,7 @@ impl FrameScanner {
             }
         };
         let missing = missing - read as u64;
-        self.state =
-            if missing == 0 { State::Boundary } else { State::Payload { missing, at } };
+        self.state = if missing == 0 { State::Boundary } else { State::Payload { missing, at } };
         read
     }
 
@@ -225,7 +229,9 @@ mod tests {
         ] {
             let mut scanner = FrameScanner::default();
             let passed = scanner.pass(&bytes);
-            assert_eq!(passed, Passed { data, close, close_code: code }, "{:x?}", &bytes[..2]);
+            let boundary = Some(bytes.len());
+            let expected = Passed { data, close, close_code: code, boundary };
+            assert_eq!(passed, expected, "{:x?}", &bytes[..2]);
             assert_eq!(scanner.to_boundary(&[]), Some(0));
         }
     }
@@ -278,7 +284,8 @@ mod tests {
             let mut boundaries = vec![0];
             for _ in 0..random.below(12) + 1 {
                 let opcode = [0, 1, 2, 8, 9, 10][random.below(6) as usize];
-                let length = [0, 1, 2, 125, 126, 127, 4000, 65_535, 65_536][random.below(9) as usize];
+                let length =
+                    [0, 1, 2, 125, 126, 127, 4000, 65_535, 65_536][random.below(9) as usize];
                 let payload: Vec<u8> = (0..length).map(|_| random.below(256) as u8).collect();
                 bytes.extend(frame(opcode, random.below(2) == 1, &payload));
                 boundaries.push(bytes.len());
@@ -302,6 +309,9 @@ mod tests {
                 if let Some((index, code)) = passed.close_code {
                     together.close_code = Some((at + index, code));
                 }
+                let last = boundaries.iter().rfind(|boundary| (at + 1..=end).contains(boundary));
+                assert_eq!(passed.boundary.map(|index| at + index), last.copied(), "seed {seed}");
+                together.boundary = last.copied().or(together.boundary);
                 at = end;
             }
             assert_eq!(together, whole, "seed {seed}");

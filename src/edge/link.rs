@@ -81,9 +81,11 @@ impl Link {
         Phase::of_number(self.phase.load(Ordering::Relaxed))
     }
 
-    /// It comes to be at something else.
+    /// It comes to be at something else. HTTP/2 is always at many things.
     pub(crate) fn enter(&self, phase: Phase) {
-        self.phase.store(phase.number(), Ordering::Relaxed);
+        if self.phase() != Phase::Multiplexed {
+            self.phase.store(phase.number(), Ordering::Relaxed);
+        }
     }
 
     /// The head of a request is complete.
@@ -184,6 +186,19 @@ impl Link {
             }
         };
         let _ = tokio::time::timeout(LINGER, listen).await;
+    }
+
+    /// Writes to the bare socket. Only when nobody else does any more.
+    pub(crate) async fn say(&self, mut text: &[u8]) -> std::io::Result<()> {
+        while !text.is_empty() {
+            self.socket.writable().await?;
+            match self.socket.try_write(text) {
+                Ok(written) => text = &text[written..],
+                Err(cause) if cause.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(cause) => return Err(cause),
+            }
+        }
+        Ok(())
     }
 
     async fn read(&self, bytes: &mut [u8]) -> std::io::Result<usize> {

@@ -223,11 +223,8 @@ mod tests {
 
     #[test]
     fn a_reader_that_reads_slowly_is_waited_for() {
-        let slow = |second: u64| Seen {
-            sent_bytes: second / 50,
-            client_reads_nothing: true,
-            ..QUIET
-        };
+        let slow =
+            |second: u64| Seen { sent_bytes: second / 50, client_reads_nothing: true, ..QUIET };
         assert_eq!(overdue(3_600, slow), None);
     }
 

@@ -9,12 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use async_trait::async_trait;
-use pingora_core::protocols::raw_connect::ProxyDigest;
-use pingora_core::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    TimingDigest, UniqueID, UniqueIDType,
-};
+use pingora_core::protocols::{UniqueID, UniqueIDType};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::link::Link;
@@ -26,7 +21,9 @@ const SMALL_WRITES_BYTES: usize = 2048;
 /// The most bytes that may come before a request's head is complete.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// The most header lines that Pingora's parser takes; more of them it calls malformed.
-const HEAD_LINES_MAX: usize = 255;
+const HEAD_LINES_MAX: usize = 256;
+/// The line of the request, and the empty one.
+const OTHER_LINES: usize = 2;
 /// So many header lines need at least so many bytes.
 const HEAD_LINES_BYTES_MIN: usize = HEAD_LINES_MAX * 4;
 
@@ -59,11 +56,6 @@ impl Wire {
         debug_assert!(self.unsent.is_empty(), "unflushed bytes would come late");
         self.small_writes_bytes = 0;
         self.unsent = Vec::new();
-    }
-
-    /// The link.
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.link
     }
 
     fn meter(&mut self, piece: &[u8]) -> io::Result<()> {
@@ -167,14 +159,6 @@ impl AsyncWrite for Wire {
     }
 }
 
-#[async_trait]
-impl Shutdown for Wire {
-    async fn shutdown(&mut self) {
-        // A client that has left already is no news.
-        let _ = tokio::io::AsyncWriteExt::shutdown(self).await;
-    }
-}
-
 impl UniqueID for Wire {
     #[cfg(unix)]
     fn id(&self) -> UniqueIDType {
@@ -187,28 +171,48 @@ impl UniqueID for Wire {
     }
 }
 
-impl Ssl for Wire {}
+/// What Pingora wants of a stream beside bytes and a number: nothing here has TLS of its own or a
+/// history to tell.
+macro_rules! plain_stream {
+    ($stream:ty) => {
+        #[async_trait::async_trait]
+        impl pingora_core::protocols::Shutdown for $stream {
+            async fn shutdown(&mut self) {
+                // A peer that has left already is no news.
+                let _ = tokio::io::AsyncWriteExt::shutdown(self).await;
+            }
+        }
 
-#[async_trait]
-impl Peek for Wire {}
+        impl pingora_core::protocols::Ssl for $stream {}
 
-impl GetTimingDigest for Wire {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
+        impl pingora_core::protocols::Peek for $stream {}
+
+        impl pingora_core::protocols::GetTimingDigest for $stream {
+            fn get_timing_digest(&self) -> Vec<Option<pingora_core::protocols::TimingDigest>> {
+                Vec::new()
+            }
+        }
+
+        impl pingora_core::protocols::GetProxyDigest for $stream {
+            fn get_proxy_digest(
+                &self,
+            ) -> Option<std::sync::Arc<pingora_core::protocols::raw_connect::ProxyDigest>> {
+                None
+            }
+        }
+
+        impl pingora_core::protocols::GetSocketDigest for $stream {
+            fn get_socket_digest(
+                &self,
+            ) -> Option<std::sync::Arc<pingora_core::protocols::SocketDigest>> {
+                None
+            }
+        }
+    };
 }
+pub(crate) use plain_stream;
 
-impl GetProxyDigest for Wire {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        None
-    }
-}
-
-impl GetSocketDigest for Wire {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        None
-    }
-}
+plain_stream!(Wire);
 
 impl std::fmt::Debug for Wire {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -233,7 +237,7 @@ impl HeadMeter {
         if sees_lines && self.bytes > HEAD_LINES_BYTES_MIN {
             self.count_lines(piece);
         }
-        self.bytes <= HEAD_BYTES_MAX && self.lines <= HEAD_LINES_MAX + 1
+        self.bytes <= HEAD_BYTES_MAX && self.lines <= HEAD_LINES_MAX + OTHER_LINES
     }
 
     fn count_lines(&mut self, piece: &[u8]) {
@@ -266,7 +270,7 @@ mod tests {
         for (expected, text) in [
             (true, head(10, "Accept: */*")),
             (true, head(HEAD_LINES_MAX, "a: b")),
-            (false, head(HEAD_LINES_MAX + 2, "a: b")),
+            (false, head(HEAD_LINES_MAX + 1, "a: b")),
             (true, head(1, &"x".repeat(60_000))),
             (false, head(1, &"x".repeat(70_000))),
             (true, format!("{}{}", head(40, &"y".repeat(40)), "\n".repeat(3000))),
