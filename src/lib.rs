@@ -37,3 +37,5 @@ pub mod notice;
 pub mod operate;
 
 pub mod gate;
+
+pub mod edge;

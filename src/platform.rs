@@ -2,11 +2,12 @@
 //! use `unsafe`. It decides nothing and knows no noun of usher's.
 //!
 //! `process` waits for and signals processes by handles that a reused number cannot mislead, `table`
-//! lists what runs, `sockets` makes listening sockets and says who else has one. All of it is Linux
-//! today; another system needs these three modules and [`detach`] anew, and nothing else.
+//! lists what runs, `sockets` makes listening sockets and says who else has one, `streams` sets the
+//! options of connections. All of it is Linux today; another system needs these four modules and [`detach`] anew, and nothing else.
 
 pub mod process;
 pub mod sockets;
+pub mod streams;
 pub mod table;
 
 use std::io;

@@ -1,0 +1,65 @@
+//! The bodies of the few requests that usher answers itself.
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::header;
+use pingora_proxy::Session;
+
+use super::link::Link;
+use super::patience::Phase;
+use crate::answer::{Body, BodyError};
+
+/// A request without a body.
+pub(crate) struct NoBody;
+
+#[async_trait]
+impl Body for NoBody {
+    async fn read(&mut self, _limit_bytes: usize) -> Result<Bytes, BodyError> {
+        Ok(Bytes::new())
+    }
+}
+
+/// The body that comes on a session.
+pub(crate) struct SessionBody<'s> {
+    session: &'s mut Session,
+    link: &'s Link,
+}
+
+impl<'s> SessionBody<'s> {
+    pub(crate) fn new(session: &'s mut Session, link: &'s Link) -> Self {
+        Self { session, link }
+    }
+
+    fn declared_bytes(&self) -> Option<usize> {
+        let length = self.session.req_header().headers.get(header::CONTENT_LENGTH)?;
+        length.to_str().ok()?.parse().ok()
+    }
+
+    async fn read_up_to(&mut self, limit_bytes: usize) -> Result<Bytes, BodyError> {
+        let mut whole = BytesMut::new();
+        loop {
+            let piece = self.session.read_request_body().await.map_err(|_| BodyError::Broken)?;
+            let Some(piece) = piece else { return Ok(whole.freeze()) };
+            if whole.len() + piece.len() > limit_bytes {
+                return Err(BodyError::TooLarge);
+            }
+            whole.extend_from_slice(&piece);
+        }
+    }
+}
+
+#[async_trait]
+impl Body for SessionBody<'_> {
+    async fn read(&mut self, limit_bytes: usize) -> Result<Bytes, BodyError> {
+        if self.declared_bytes().is_some_and(|declared| declared > limit_bytes) {
+            return Err(BodyError::TooLarge);
+        }
+        if self.session.req_header().headers.contains_key(header::EXPECT) {
+            self.session.write_continue_response().await.map_err(|_| BodyError::Broken)?;
+        }
+        self.link.enter(Phase::Uploading);
+        let whole = self.read_up_to(limit_bytes).await;
+        self.link.enter(Phase::Serving);
+        whole
+    }
+}

@@ -1,0 +1,49 @@
+//! One connection on its way into Pingora: puts usher's proxy behind it, and says which connection
+//! each request came on.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pingora_core::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v2::server::H2Options;
+use pingora_core::server::ShutdownWatch;
+use pingora_proxy::HttpProxy;
+
+use super::link::Link;
+use super::patience::Phase;
+use super::proxy::{LINK, Proxy};
+use super::seam::Doorkeeper;
+
+/// A connection's own app.
+pub(crate) struct Entrance<D: Doorkeeper> {
+    pub link: Arc<Link>,
+    pub proxy: Arc<HttpProxy<Proxy<D>>>,
+}
+
+#[async_trait]
+impl<D: Doorkeeper> HttpServerApp for Entrance<D> {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        if self.link.had_requests() {
+            self.link.enter(Phase::Idle);
+        }
+        // Pingora's timers would run for each read. `patience` has all limits of a connection.
+        session.set_read_timeout(None);
+        if !*shutdown.borrow() {
+            session.set_keepalive(Some(0));
+        }
+        LINK.scope(Arc::clone(&self.link), self.proxy.process_new_http(session, shutdown)).await
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        self.proxy.h2_options()
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        self.proxy.server_options()
+    }
+}

@@ -1,0 +1,504 @@
+//! Pingora's hooks: thin adapters that translate, call, and translate back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{StatusCode, Version, header};
+use pingora_core::modules::http::HttpModules;
+use pingora_core::protocols::Digest;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{BError, Error, ErrorSource, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use tokio::sync::watch;
+
+use super::body::{NoBody, SessionBody};
+use super::connections::Connections;
+use super::link::Link;
+use super::patience::Phase;
+use super::seam::{Admitted, Doorkeeper, Mishap, ToSeat, Verdict};
+use super::tunnel::Leaving;
+use super::{headers, opening, reply, upstream};
+use crate::account::AccessFact;
+use crate::answer::Answer;
+use crate::clock::{Clock, Moment, Timestamp};
+use crate::domain::UserName;
+use crate::platform::streams;
+use crate::request::Head;
+
+tokio::task_local! {
+    /// The connection that the request of this task came on. Pingora has no place for it that
+    /// HTTP/1.1 and HTTP/2 share.
+    pub(crate) static LINK: Arc<Link>;
+}
+
+/// What all requests share.
+pub(crate) struct Proxy<D: Doorkeeper> {
+    pub keeper: Arc<D>,
+    pub clock: Arc<dyn Clock>,
+    pub connections: Arc<Connections>,
+    pub leaving: watch::Receiver<bool>,
+}
+
+/// One request.
+pub(crate) struct Ctx<F> {
+    link: Option<Arc<Link>>,
+    began: Moment,
+    began_at: Timestamp,
+    user: Option<UserName>,
+    address: Option<std::net::IpAddr>,
+    forward: Option<Box<F>>,
+    /// Written instead of what a failure would get.
+    answer: Option<Answer>,
+    incident: Option<u32>,
+    /// Nobody was at the seat's endpoint: the next try goes to the seat that follows.
+    refused: bool,
+    tries: u8,
+    /// On a connection that was never used.
+    fresh: bool,
+    /// The seat's socket, if what comes from it is to be acknowledged at once.
+    #[cfg(unix)]
+    seat_socket: Option<i32>,
+    /// The session is somebody else's now, and what is left of it means nothing.
+    taken: bool,
+}
+
+/// A request is sent at most so often: to the seat, and once more after the first failed.
+const TRIES_MAX: u8 = 2;
+
+impl<D: Doorkeeper> Proxy<D> {
+    /// Asks the gate; `None`: the client left meanwhile.
+    async fn admit(
+        &self,
+        session: &mut Session,
+        link: &Link,
+    ) -> Option<Admitted<D::Forward, D::Tunnel>> {
+        let connection = link.connection();
+        if session.is_body_empty() {
+            let parts: &http::request::Parts = session.req_header().as_ref();
+            let head = Head { parts, connection };
+            let mut body = NoBody;
+            let admit = self.keeper.admit(&head, &mut body);
+            return unless_left(link, admit).await;
+        }
+        let parts = session.req_header().as_owned_parts();
+        let head = Head { parts: &parts, connection };
+        let mut body = SessionBody::new(session, link);
+        let admit = self.keeper.admit(&head, &mut body);
+        unless_left(link, admit).await
+    }
+
+    /// Does what the gate said; true if that was all.
+    async fn carry_out(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx<D::Forward>,
+        link: &Arc<Link>,
+        verdict: Verdict<D::Forward, D::Tunnel>,
+    ) -> Result<bool> {
+        match verdict {
+            Verdict::Answer(answer) => {
+                ctx.incident = answer.incident.map(|incident| incident.0);
+                reply::answer(session, link, answer).await?;
+            }
+            Verdict::Forward(forward) => {
+                if declared_bytes(session) > Some(forward.changes().upload_max_bytes) {
+                    let answer = self.keeper.forward_mishap(Mishap::TooLarge, &forward);
+                    ctx.incident = answer.incident.map(|incident| incident.0);
+                    reply::answer(session, link, answer).await?;
+                    return Ok(true);
+                }
+                let has_body = !session.is_body_empty();
+                ctx.fresh = has_body;
+                if has_body {
+                    link.enter(Phase::Uploading);
+                }
+                ctx.forward = Some(forward);
+                return Ok(false);
+            }
+            Verdict::Tunnel(tunnel) => {
+                let line = ctx.line(session, link, &*self.clock);
+                match opening::to_seat(self, session, link, tunnel, line).await? {
+                    opening::Done::Taken => ctx.taken = true,
+                    opening::Done::Answered(incident) => ctx.incident = incident,
+                }
+            }
+            Verdict::Events(source) => {
+                reply::events(session, link, source, self.leaving.clone()).await?;
+            }
+            Verdict::Own(socket) => match opening::own(self, session, link, socket).await? {
+                opening::Done::Taken => ctx.taken = true,
+                opening::Done::Answered(incident) => ctx.incident = incident,
+            },
+        }
+        Ok(true)
+    }
+
+    /// When this connection's WebSocket has to close after usher began to leave.
+    pub(crate) fn leaving(&self, link: &Link) -> Leaving {
+        /// All have closed so long after the first.
+        const SPREAD_MAX_MS: u64 = 1_500;
+        /// So many close per millisecond, if there are few.
+        const EACH_MS: u64 = 5;
+        let spread_ms = SPREAD_MAX_MS.min(self.connections.count() as u64 * EACH_MS);
+        // Neighbours in number came together and should not come back together.
+        let place = link.ticket().number().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let after = Duration::from_millis((place * spread_ms) >> 32);
+        Leaving { begun: self.leaving.clone(), after }
+    }
+
+    /// The answer to an error that is the client's to know.
+    fn answer_to(&self, ctx: &mut Ctx<D::Forward>, error: &Error) -> Option<Answer> {
+        if let Some(answer) = ctx.answer.take() {
+            return Some(answer);
+        }
+        let client_left = matches!(
+            error.etype(),
+            ErrorType::WriteError
+                | ErrorType::ReadError
+                | ErrorType::ConnectionClosed
+                | ErrorType::WriteTimedout
+                | ErrorType::ReadTimedout
+        );
+        let of_client = *error.esource() == ErrorSource::Downstream;
+        if of_client && client_left {
+            return None;
+        }
+        let too_large = matches!(error.etype(), ErrorType::HTTPStatus(413));
+        if of_client && !too_large {
+            // Such as a `Connection` header that names what it may not.
+            let mut answer = Answer::text(StatusCode::BAD_REQUEST, "malformed request\n");
+            answer.keep_alive = false;
+            return Some(answer);
+        }
+        match &ctx.forward {
+            Some(forward) => {
+                let mishap = if too_large { Mishap::TooLarge } else { Mishap::Broken };
+                Some(self.keeper.forward_mishap(mishap, forward))
+            }
+            None => Some(Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")),
+        }
+    }
+}
+
+impl<F: ToSeat> Ctx<F> {
+    fn new(link: Option<Arc<Link>>, clock: &dyn Clock) -> Self {
+        Self {
+            link,
+            began: clock.now(),
+            began_at: clock.wall(),
+            user: None,
+            address: None,
+            forward: None,
+            answer: None,
+            incident: None,
+            refused: false,
+            tries: 0,
+            fresh: false,
+            #[cfg(unix)]
+            seat_socket: None,
+            taken: false,
+        }
+    }
+
+    fn link(&self) -> Result<Arc<Link>> {
+        match &self.link {
+            Some(link) => Ok(Arc::clone(link)),
+            None => Error::e_explain(ErrorType::InternalError, "a request without a connection"),
+        }
+    }
+
+    /// The line of the access log, as far as it is known.
+    fn line(&self, session: &Session, link: &Link, clock: &dyn Clock) -> AccessFact {
+        let request = session.req_header();
+        let took_ms = clock.now().since_ms(self.began);
+        AccessFact {
+            at: self.began_at,
+            address: self.address.unwrap_or(link.connection().peer.ip()),
+            user: self.user.clone(),
+            method: request.method.clone(),
+            path: String::from_utf8_lossy(request.raw_path()).into(),
+            status: session.response_written().map_or(0, |head| head.status.as_u16()),
+            took_us: took_ms.saturating_mul(1000),
+            in_bytes: session.body_bytes_read() as u64,
+            out_bytes: session.body_bytes_sent() as u64,
+            incident: self.incident,
+        }
+    }
+
+    fn acknowledge_at_once(&self) {
+        #[cfg(target_os = "linux")]
+        if let Some(socket) = self.seat_socket {
+            streams::acknowledge_at_once_by_number(socket);
+        }
+    }
+}
+
+#[async_trait]
+impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
+    type CTX = Ctx<D::Forward>;
+
+    fn new_ctx(&self) -> Self::CTX {
+        Ctx::new(LINK.try_with(Arc::clone).ok(), &*self.clock)
+    }
+
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {
+        // None: usher's answers are compressed beforehand, an app's are the app's.
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
+        let link = ctx.link()?;
+        link.begin_request(Phase::Serving);
+        if !session.req_header().raw_path_is_utf8() {
+            let mut answer = Answer::text(StatusCode::BAD_REQUEST, "malformed path\n");
+            answer.keep_alive = false;
+            reply::answer(session, &link, answer).await?;
+            return Ok(true);
+        }
+        let Some(admitted) = self.admit(session, &link).await else {
+            session.set_keepalive(None);
+            return Ok(true);
+        };
+        ctx.user = admitted.user;
+        ctx.address = Some(admitted.address);
+        self.carry_out(session, ctx, &link, admitted.verdict).await
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Self::CTX,
+    ) -> Result<Box<HttpPeer>> {
+        let link = ctx.link()?;
+        ctx.tries += 1;
+        if ctx.refused
+            && let Some(forward) = ctx.forward.take()
+        {
+            ctx.refused = false;
+            match unless_left(&link, self.keeper.forward_again(*forward)).await {
+                Some(Ok(forward)) => ctx.forward = Some(Box::new(forward)),
+                Some(Err(answer)) => {
+                    let status = answer.status.as_u16();
+                    ctx.incident = answer.incident.map(|incident| incident.0);
+                    ctx.answer = Some(*answer);
+                    return Err(Error::new_up(ErrorType::HTTPStatus(status)));
+                }
+                None => return Err(Error::new_down(ErrorType::ConnectionClosed)),
+            }
+        }
+        match &ctx.forward {
+            Some(forward) => upstream::peer(&**forward, ctx.fresh),
+            None => Error::e_explain(ErrorType::InternalError, "a request without a seat"),
+        }
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Self::CTX,
+        mut error: BError,
+    ) -> BError {
+        let nobody_there = matches!(
+            error.etype(),
+            ErrorType::ConnectRefused
+                | ErrorType::ConnectTimedout
+                | ErrorType::ConnectError
+                | ErrorType::ConnectNoRoute
+        );
+        let again = nobody_there && ctx.tries < TRIES_MAX;
+        ctx.refused = again;
+        error.set_retry(again);
+        error
+    }
+
+    #[cfg(unix)]
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        socket: std::os::unix::io::RawFd,
+        _digest: Option<&Digest>,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        let stalls = ctx.forward.as_ref().is_some_and(|forward| forward.holds_small_writes_back());
+        ctx.seat_socket = stalls.then_some(socket);
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        let Some(forward) = &ctx.forward else { return Ok(()) };
+        if ctx.fresh {
+            request.insert_header("Connection", "close")?;
+        }
+        headers::to_seat(request, &forward.changes())
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        let Some(forward) = &ctx.forward else { return Ok(()) };
+        if session.body_bytes_read() as u64 > forward.changes().upload_max_bytes {
+            return Err(Error::new_down(ErrorType::HTTPStatus(413)));
+        }
+        if end_of_stream
+            && let Some(link) = &ctx.link
+            && link.phase() == Phase::Uploading
+        {
+            link.enter(Phase::Serving);
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        _response: &mut ResponseHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        ctx.acknowledge_at_once();
+        Ok(())
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        _body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Self::CTX,
+    ) -> Result<Option<Duration>> {
+        if !end_of_stream {
+            ctx.acknowledge_at_once();
+        }
+        Ok(None)
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        let Some(forward) = &ctx.forward else { return Ok(()) };
+        headers::to_browser(response, &forward.changes(), session.req_header())?;
+        if session.req_header().version == Version::HTTP_10 {
+            // It knows no chunks: the end of the connection is the end of the body.
+            response.remove_header(&header::TRANSFER_ENCODING);
+        }
+        let early = !response.status.is_informational() && !session.is_body_done();
+        if early && let Some(link) = &ctx.link {
+            // The seat has heard enough, and the client may not know yet.
+            link.will_linger();
+        }
+        Ok(())
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Self::CTX) {
+        let Some(link) = ctx.link.clone() else { return };
+        if ctx.taken {
+            return;
+        }
+        let line = ctx.line(session, &link, &*self.clock);
+        if let Some(forward) = &ctx.forward {
+            forward.count_in(line.in_bytes);
+            forward.count_out(line.out_bytes);
+        }
+        self.keeper.record(line);
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Self::CTX, _: &Error) -> bool {
+        // `fail_to_proxy` logs.
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Self::CTX,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: BError,
+        ctx: &mut Self::CTX,
+        client_reused: bool,
+    ) -> BError {
+        // A pooled connection that the seat had ended is no news to the client. On another one the
+        // request is sent again, if it may have been heard twice without harm.
+        let broke = matches!(
+            error.etype(),
+            ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
+        );
+        let again = client_reused
+            && broke
+            && *error.esource() == ErrorSource::Upstream
+            && ctx.tries < TRIES_MAX
+            && session.response_written().is_none()
+            && session.req_header().method.is_idempotent()
+            && session.is_body_empty();
+        ctx.fresh |= again;
+        error.set_retry(again);
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Self::CTX,
+    ) -> FailToProxy {
+        let mut sent = 0;
+        session.set_keepalive(None);
+        if *error.esource() == ErrorSource::Downstream {
+            log::debug!("{error}");
+        } else if ctx.answer.is_none() {
+            log::warn!("{error}");
+        }
+        let unanswered =
+            session.response_written().is_none_or(|head| head.status.is_informational());
+        if unanswered
+            && let Ok(link) = ctx.link()
+            && let Some(mut answer) = self.answer_to(ctx, error)
+        {
+            ctx.incident = answer.incident.map(|incident| incident.0);
+            answer.keep_alive = false;
+            sent = answer.status.as_u16();
+            if reply::answer(session, &link, answer).await.is_err() {
+                log::debug!("{}: left before it was told", link.connection().peer);
+            }
+        }
+        FailToProxy { error_code: sent, can_reuse_downstream: false }
+    }
+}
+
+/// What a future says, unless the client leaves before.
+async fn unless_left<T>(link: &Link, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = link.left() => None,
+    }
+}
+
+fn declared_bytes(session: &Session) -> Option<u64> {
+    let length = session.req_header().headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.trim().parse().ok()
+}

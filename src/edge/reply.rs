@@ -1,0 +1,107 @@
+//! Writes usher's own answers and event streams.
+
+use http::header::{self, HeaderValue};
+use http::{Method, StatusCode, Version};
+use pingora_core::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+use tokio::sync::watch;
+
+use super::link::Link;
+use super::patience::Phase;
+use crate::answer::{Answer, EventSource};
+
+/// A body that nobody wants is read to its end if it is at most this long, so that the connection
+/// can be used again; else the connection ends.
+const UNWANTED_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Writes an answer. The connection may be used again unless the answer says otherwise.
+///
+/// # Errors
+/// The client has left.
+pub(crate) async fn answer(session: &mut Session, link: &Link, answer: Answer) -> Result<()> {
+    let body_is_read =
+        session.is_body_done() || (answer.keep_alive && skip_body(session, link).await);
+    if !body_is_read {
+        link.will_linger();
+    }
+    if !body_is_read || !answer.keep_alive {
+        session.set_keepalive(None);
+    }
+    let is_head = session.req_header().method == Method::HEAD;
+    let has_length = !matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 3))?;
+    for (name, value) in &answer.headers {
+        head.append_header(name, value)?;
+    }
+    if has_length {
+        head.insert_header("Content-Length", answer.body.len())?;
+    }
+    let without_body = is_head || !has_length || answer.body.is_empty();
+    session.write_response_header(Box::new(head), without_body).await?;
+    if !without_body {
+        session.write_response_body(Some(answer.body), true).await?;
+    }
+    Ok(())
+}
+
+/// Reads a short body to its end; false if the rest of a body is left.
+async fn skip_body(session: &mut Session, link: &Link) -> bool {
+    let headers = &session.req_header().headers;
+    let waits_for_us = headers.contains_key(header::EXPECT);
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let is_short = length
+        .and_then(|length| length.parse::<usize>().ok())
+        .is_some_and(|length| length <= UNWANTED_BODY_BYTES_MAX);
+    if waits_for_us || !is_short {
+        return false;
+    }
+    link.enter(Phase::Uploading);
+    let done = loop {
+        match session.read_request_body().await {
+            Ok(Some(_)) => {}
+            Ok(None) => break true,
+            Err(_) => break false,
+        }
+    };
+    link.enter(Phase::Serving);
+    done
+}
+
+/// Writes server-sent events until the source, the client or usher ends it; says how many bytes.
+///
+/// # Errors
+/// The client has left.
+pub(crate) async fn events(
+    session: &mut Session,
+    link: &Link,
+    mut source: Box<dyn EventSource>,
+    mut leaving: watch::Receiver<bool>,
+) -> Result<u64> {
+    let mut head = ResponseHeader::build(StatusCode::OK, Some(5))?;
+    head.insert_header("Content-Type", "text/event-stream")?;
+    head.insert_header("Cache-Control", HeaderValue::from_static("no-store"))?;
+    // Other proxies in between shall not collect the events either.
+    head.insert_header("X-Accel-Buffering", "no")?;
+    if session.req_header().version >= Version::HTTP_11 {
+        head.insert_header("Transfer-Encoding", "chunked")?;
+    }
+    let is_head = session.req_header().method == Method::HEAD;
+    session.write_response_header(Box::new(head), is_head).await?;
+    if is_head {
+        return Ok(0);
+    }
+    let mut written_bytes = 0;
+    loop {
+        let event = tokio::select! {
+            event = source.next() => event,
+            () = link.left() => None,
+            _ = leaving.wait_for(|leaving| *leaving) => None,
+        };
+        let Some(event) = event else { break };
+        written_bytes += event.len() as u64;
+        session.write_response_body(Some(event), false).await?;
+    }
+    session.write_response_body(None, true).await?;
+    Ok(written_bytes)
+}

@@ -1,0 +1,303 @@
+//! The doors: listening sockets, and the connections that come in by them.
+//!
+//! Pingora's own server is not used: it sleeps when it is told to end, takes the process's signals,
+//! and hands sockets over only to itself. The loop here accepts, counts, and gives each connection
+//! to Pingora.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora_core::apps::ServerApp;
+use pingora_core::listeners::tls::Acceptor;
+use pingora_core::protocols::{ALPN, Stream};
+use pingora_proxy::HttpProxy;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+
+use super::connections::Connections;
+use super::entrance::Entrance;
+use super::link::{Link, Unreadable};
+use super::patience::Phase;
+use super::proxy::Proxy;
+use super::seam::Doorkeeper;
+use super::wire::Wire;
+use crate::clock::Clock;
+use crate::platform::streams;
+use crate::request::{Connection, Door};
+
+/// Connections that may wait until they are accepted; the system may allow fewer.
+const BACKLOG_MAX: u32 = 4096;
+/// Without descriptors for new connections, the next try waits for others to end.
+const PAUSE_WHEN_EXHAUSTED: Duration = Duration::from_millis(200);
+/// What a connection above the limit of its address gets.
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 47\r\nRetry-After: 10\r\nConnection: close\r\n\r\nToo many connections are open from your address";
+/// What a head gets that is too large to be read.
+const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 34\r\nConnection: close\r\n\r\nThe head of the request is too big";
+/// For a refusal to leave.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(5);
+/// Refusals of connections that are under way at once; beyond that, connections are just closed.
+const REFUSALS_AT_ONCE_MAX: usize = 64;
+
+/// Whether the other end of a connection is a process of a seat.
+pub type FromSeat = Arc<dyn Fn(SocketAddr, SocketAddr) -> bool + Send + Sync>;
+
+/// A listening socket.
+pub struct Listener {
+    socket: std::net::TcpListener,
+    address: SocketAddr,
+    door: Door,
+    tls: Option<Arc<Acceptor>>,
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug)]
+pub struct CannotListen {
+    /// Which.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub cause: io::Error,
+}
+
+impl fmt::Display for CannotListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}: {}", self.address, self.cause)
+    }
+}
+
+impl std::error::Error for CannotListen {}
+
+impl Listener {
+    /// Listens on an address. `beside` are the other addresses that are listened on: `[::]` leaves
+    /// IPv4 to `0.0.0.0` if that is one of them with the same port.
+    ///
+    /// # Errors
+    /// Why that is not possible.
+    pub fn bind(
+        address: SocketAddr,
+        door: Door,
+        beside: &[SocketAddr],
+    ) -> Result<Self, CannotListen> {
+        Self::bound(address, beside)
+            .map(|socket| Self { socket, address, door, tls: None })
+            .map_err(|cause| CannotListen { address, cause })
+    }
+
+    fn bound(address: SocketAddr, beside: &[SocketAddr]) -> io::Result<std::net::TcpListener> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // Connections that linger from an earlier run are no reason to refuse the port; on Windows
+        // the option means something else.
+        #[cfg(unix)]
+        {
+            socket.set_reuseaddr(true)?;
+            if address.is_ipv6() {
+                streams::set_ipv6_only(&socket, leaves_ipv4(address, beside))?;
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = beside;
+        socket.bind(address)?;
+        socket.listen(BACKLOG_MAX)?.into_std()
+    }
+
+    /// Takes over a socket that listens already.
+    ///
+    /// # Errors
+    /// It is no listening TCP socket.
+    pub fn adopt(socket: std::net::TcpListener, door: Door) -> io::Result<Self> {
+        let address = socket.local_addr()?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, address, door, tls: None })
+    }
+
+    /// Serves TLS on it.
+    #[must_use]
+    pub fn with_tls(mut self, acceptor: Arc<Acceptor>) -> Self {
+        self.tls = Some(acceptor);
+        self
+    }
+
+    /// The address, with the port that the system chose if none was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap_or(self.address)
+    }
+
+    /// Which door it is.
+    pub fn door(&self) -> Door {
+        self.door
+    }
+
+    /// Another handle of the socket, to hand it over.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn duplicate(&self) -> io::Result<std::net::TcpListener> {
+        self.socket.try_clone()
+    }
+}
+
+fn leaves_ipv4(address: SocketAddr, beside: &[SocketAddr]) -> bool {
+    address.ip().is_unspecified()
+        && beside.iter().any(|other| other.is_ipv4() && other.port() == address.port())
+}
+
+/// What all doors share.
+pub(crate) struct Hall<D: Doorkeeper> {
+    pub keeper: Arc<D>,
+    pub clock: Arc<dyn Clock>,
+    pub connections: Arc<Connections>,
+    pub proxy: Arc<HttpProxy<Proxy<D>>>,
+    pub leaving: watch::Receiver<bool>,
+    pub from_seat: FromSeat,
+    pub refusals: tokio::sync::Semaphore,
+}
+
+/// One door.
+struct OpenDoor {
+    door: Door,
+    tls: Option<Arc<Acceptor>>,
+}
+
+impl<D: Doorkeeper> Hall<D> {
+    pub(crate) fn refusals() -> tokio::sync::Semaphore {
+        tokio::sync::Semaphore::new(REFUSALS_AT_ONCE_MAX)
+    }
+
+    /// Accepts connections from now on, until usher leaves.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub(crate) fn open(self: &Arc<Self>, listener: &Listener) -> io::Result<()> {
+        let socket = listener.duplicate()?;
+        socket.set_nonblocking(true)?;
+        streams::prepare_listener(&socket)?;
+        let socket = TcpListener::from_std(socket)?;
+        let door = Arc::new(OpenDoor { door: listener.door, tls: listener.tls.clone() });
+        tokio::spawn(Arc::clone(self).accept(socket, door));
+        Ok(())
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener, door: Arc<OpenDoor>) {
+        let mut leaving = self.leaving.clone();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = leaving.wait_for(|leaving| *leaving) => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, peer)) => self.welcome(socket, peer, &door),
+                Err(cause) if is_exhausted(&cause) => {
+                    log::warn!("no new connections for now: {cause}");
+                    tokio::time::sleep(PAUSE_WHEN_EXHAUSTED).await;
+                }
+                // The client has given up meanwhile.
+                Err(cause) => log::debug!("accept: {cause}"),
+            }
+        }
+    }
+
+    fn welcome(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, door: &Arc<OpenDoor>) {
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let most = self.keeper.connections_max(peer.ip());
+        let now = self.clock.now();
+        match self.connections.enter(peer.ip(), most, now) {
+            Some(ticket) => {
+                let (hall, door) = (Arc::clone(self), Arc::clone(door));
+                tokio::spawn(async move { hall.serve(socket, peer, &door, ticket).await });
+            }
+            None if door.tls.is_none() => {
+                let hall = Arc::clone(self);
+                tokio::spawn(async move { hall.refuse(socket).await });
+            }
+            None => drop(socket),
+        }
+    }
+
+    /// Tells a client that it has too many connections, unless too many are being told.
+    async fn refuse(&self, mut socket: TcpStream) {
+        let Ok(_permit) = self.refusals.try_acquire() else { return };
+        let _ = tokio::time::timeout(REFUSAL_LIMIT, async {
+            socket.write_all(TOO_MANY).await?;
+            socket.shutdown().await?;
+            // The request that is on its way may come in, or the answer would be lost with it.
+            let mut request = super::buffers::Buffer::take();
+            while tokio::io::AsyncReadExt::read(&mut socket, request.bytes_mut()).await? > 0 {}
+            io::Result::Ok(())
+        })
+        .await;
+    }
+
+    async fn serve(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        door: &OpenDoor,
+        ticket: super::connections::Ticket,
+    ) {
+        let local = socket.local_addr().ok().map(canonical);
+        #[cfg(not(target_os = "linux"))]
+        let _ = socket.set_nodelay(true);
+        let connection = Connection {
+            peer,
+            local,
+            tls: door.tls.is_some(),
+            door: door.door,
+            from_seat: local.is_some_and(|local| self.comes_from_seat(peer, local)),
+        };
+        let link = Arc::new(Link::new(socket, connection, ticket));
+        self.connections.attach(&link);
+        let wire = Wire::new(Arc::clone(&link));
+        let stream: Stream = match &door.tls {
+            None => Box::new(wire),
+            Some(acceptor) => match acceptor.tls_handshake(wire).await {
+                Ok(stream) => Box::new(stream),
+                Err(cause) => {
+                    log::debug!("{peer}: {cause}");
+                    return;
+                }
+            },
+        };
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            link.enter(Phase::Multiplexed);
+        }
+        let proxy = Arc::clone(&self.proxy);
+        let entrance = Arc::new(Entrance { link: Arc::clone(&link), proxy });
+        entrance.process_new(stream, &self.leaving).await;
+        drop(entrance);
+        if let Some(Unreadable::HeadTooLarge) = link.unreadable() {
+            if !link.connection().tls {
+                let _ = tokio::time::timeout(REFUSAL_LIMIT, link.say(HEAD_TOO_LARGE)).await;
+            }
+            link.linger().await;
+        } else if link.lingers() {
+            link.linger().await;
+        }
+    }
+
+    /// Only a process of this machine can be a seat's.
+    fn comes_from_seat(&self, peer: SocketAddr, local: SocketAddr) -> bool {
+        let is_near = peer.ip().is_loopback() || peer.ip() == local.ip();
+        is_near && (self.from_seat)(peer, local)
+    }
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    let ip: IpAddr = address.ip().to_canonical();
+    SocketAddr::new(ip, address.port())
+}
+
+/// Whether there are no descriptors or no memory for another connection.
+fn is_exhausted(cause: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    cause.raw_os_error().is_some_and(|code| [ENOMEM, ENFILE, EMFILE, ENOBUFS].contains(&code))
+}

@@ -1,0 +1,43 @@
+//! Where a forwarded request goes, in Pingora's words.
+
+use std::time::Duration;
+
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorType, Result};
+
+use super::seam::ToSeat;
+use super::seat_stream::CONNECT_LIMIT;
+use crate::domain::Endpoint;
+
+/// uvicorn ends connections that are idle for 5 s; ours are gone before.
+const IDLE_LIMIT: Duration = Duration::from_secs(3);
+/// Requests that could not be sent twice get a connection of their own, which nobody can have
+/// ended meanwhile; it is not kept (they say `Connection: close`). Their group is another one.
+const FRESH: u64 = 1 << 63;
+
+/// The peer for a request. `fresh`: on a connection that was never used.
+///
+/// # Errors
+/// An endpoint that this system does not have.
+pub(crate) fn peer(forward: &impl ToSeat, fresh: bool) -> Result<Box<HttpPeer>> {
+    let mut peer = match forward.endpoint() {
+        Endpoint::Tcp(address) => HttpPeer::new(*address, false, String::new()),
+        #[cfg(unix)]
+        Endpoint::Unix(path) => {
+            let path = path.to_str().ok_or_else(|| {
+                Error::explain(ErrorType::InternalError, "a socket's path that is no text")
+            })?;
+            HttpPeer::new_uds(path, false, String::new())?
+        }
+        #[cfg(not(unix))]
+        Endpoint::Unix(_) => {
+            return Error::e_explain(ErrorType::InternalError, "no such sockets here");
+        }
+    };
+    let group = forward.connection_group();
+    peer.group_key = if fresh { group | FRESH } else { group & !FRESH };
+    peer.options.connection_timeout = Some(CONNECT_LIMIT);
+    // None for reading: a person's work may keep a seat silent for as long as it takes.
+    peer.options.idle_timeout = Some(IDLE_LIMIT);
+    Ok(Box::new(peer))
+}
