@@ -299,10 +299,13 @@ impl Pages {
 
     /// An error names the template it happened in, which need not be the one that was asked for.
     fn problem(&self, template: &str, error: &minijinja::Error) -> TemplateProblem {
-        let name = error.name().unwrap_or(template);
-        let file = self.replaced.as_ref().and_then(|replaced| replaced.files.get(name));
-        let path = file.map_or_else(|| Path::new("templates").join(name), |file| file.path.clone());
-        engine::problem(error, &path)
+        let files = self.replaced.as_ref().map(|replaced| &replaced.files);
+        let file = |name: &str| files.and_then(|files| files.get(name));
+        let file = error.name().and_then(file).or_else(|| file(template));
+        match file {
+            Some(file) => engine::problem(error, &file.path),
+            None => engine::problem(error, &files::built_in_path(template)),
+        }
     }
 }
 

@@ -68,10 +68,15 @@ pub(super) fn built_in() -> Files {
     BuiltIn::iter()
         .filter_map(|name| {
             let bytes = BuiltIn::get(&name)?.data;
-            let path = PathBuf::from("templates").join(name.as_ref());
+            let path = built_in_path(&name);
             Some((name.into_owned(), File { bytes, path }))
         })
         .collect()
+}
+
+/// How a built-in file is named in messages.
+pub(super) fn built_in_path(name: &str) -> PathBuf {
+    PathBuf::from("templates").join(name)
 }
 
 /// The operator's files, and the names of those that replace nothing.

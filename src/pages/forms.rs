@@ -48,8 +48,11 @@ fn digit_sound(digit: char) -> Sound {
 }
 
 /// How Koreans usually read a foreign word: 앱, 맵, 북, 메인, 팀, 툴, 트레이닝; 매니저, 차트, 보드.
+/// A capital at the end is an abbreviation and read by its name (엘, 엠, 엔, 알) or is a unit (바이트).
 fn latin_sound(last: char, before: Option<char>) -> Sound {
-    match last.to_ascii_lowercase() {
+    match last {
+        'L' | 'R' => Sound::Rieul,
+        'M' | 'N' => Sound::Consonant,
         'l' => Sound::Rieul,
         'm' | 'n' | 'p' | 'k' | 'b' | 'c' => Sound::Consonant,
         'g' if before.is_some_and(|letter| letter.eq_ignore_ascii_case(&'n')) => Sound::Consonant,
@@ -80,6 +83,9 @@ mod tests {
             ("서울", "으로/로", "로"),
             ("부산", "으로/로", "으로"),
             ("main.py", "을/를", "를"),
+            ("2.1 GiB", "을/를", "를"),
+            ("VPN", "이/가", "이"),
+            ("URL", "으로/로", "로"),
             ("!!!", "을/를", "를"),
             ("", "이/가", "가"),
         ];

@@ -1,6 +1,5 @@
-// In an app's page: the administrator's notices, the countdown before a stop with its Keep button,
-// "reconnecting" in place of a dead page, and reports that a person did something.
-// One WebSocket, one element with a shadow root, no globals.
+// In an app's page: notices, the countdown before a stop, "reconnecting" in place of a dead page,
+// and reports of what a person does. One WebSocket, one shadow root, no globals.
 (() => {
   'use strict';
   const { app, texts: tables } = document.currentScript.dataset;
@@ -10,49 +9,43 @@
   const say = (key, values = {}) =>
     texts[language][key].replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
 
-  // ---- What is shown: cards by name; the app's own redrawing never removes them for long. ----
+  // ---- Cards by name. The app's own redrawing never removes them for long. ----
 
-  const host = document.createElement('div');
-  const shadow = host.attachShadow({ mode: 'closed' });
-  const style = `
-    :host { all: initial; position: fixed; inset: auto 1rem 1rem auto; z-index: 2147483000; pointer-events: none; }
-    .cards { display: grid; gap: .5rem; width: min(23rem, calc(100vw - 2rem)); }
-    .card { pointer-events: auto; display: flex; flex-wrap: wrap; align-items: center; gap: .5rem .75rem; padding: .875rem 1rem;
-      background: #1f1c17; color: #f6f1e6; border: 1px solid #4a4438; border-radius: 12px; box-shadow: 0 12px 32px -8px rgb(0 0 0 / 45%);
-      font: 400 15px/1.5 "Pretendard Variable", Pretendard, -apple-system, BlinkMacSystemFont, "Segoe UI", "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", system-ui, sans-serif;
-      font-variant-numeric: tabular-nums; word-break: keep-all; overflow-wrap: anywhere; animation: come .18s ease-out; }
-    .text { flex: 1 1 12rem; margin: 0; white-space: pre-line; }
-    .title { display: block; font-size: 13px; font-weight: 600; color: #f2b04a; }
-    .title time { font-weight: 400; color: #b9b1a0; margin-left: .5em; }
-    button, a { font: inherit; font-weight: 600; font-size: 14px; min-height: 36px; box-sizing: border-box; padding: 6px 14px; border: 1px solid #8b8375;
-      border-radius: 8px; background: none; color: inherit; cursor: pointer; text-decoration: none; }
-    .main { background: #f6f1e6; color: #1f1c17; border-color: #f6f1e6; }
-    button:hover, a:hover { border-color: #f2b04a; }
-    button:focus-visible, a:focus-visible { outline: 2px solid #f2b04a; outline-offset: 2px; }
-    .turn { flex: none; width: 16px; height: 16px; border: 2px solid #6b6353; border-top-color: #f2b04a; border-radius: 50%; animation: turn .9s linear infinite; }
-    @keyframes turn { to { transform: rotate(1turn); } }
-    @keyframes come { from { opacity: 0; transform: translateY(6px); } }
-    @media (prefers-reduced-motion: reduce) { .card { animation: none; } .turn { animation-duration: 3s; } }
-    @media (max-width: 30rem) { :host { inset: .75rem 1rem auto 1rem; } .cards { width: auto; } }`;
-  try {
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(style);
-    shadow.adoptedStyleSheets = [sheet];
-  } catch {
-    shadow.append(Object.assign(document.createElement('style'), { textContent: style }));
-  }
-  const cards = document.createElement('div');
-  cards.className = 'cards';
-  shadow.append(cards);
-  const attach = () => { if (!host.isConnected && document.body) document.body.append(host); };
-
-  const element = (name, properties = {}, ...children) => {
+  const element = (name, properties, ...children) => {
     const made = Object.assign(document.createElement(name), properties);
     made.append(...children);
     return made;
   };
+  const host = element('div');
+  const shadow = host.attachShadow({ mode: 'closed' });
+  const style = `
+    :host { all: initial; position: fixed; inset: 4rem 1rem auto auto; z-index: 2147483000; pointer-events: none; }
+    .cards { display: grid; gap: .5rem; width: min(23rem, calc(100vw - 2rem)); }
+    .card { pointer-events: auto; display: flex; flex-wrap: wrap; align-items: center; gap: .5rem .75rem; padding: .875rem 1rem;
+      background: #1f1c17; color: #f6f1e6; border: 1px solid #4a4438; border-radius: 12px; box-shadow: 0 12px 32px -8px rgb(0 0 0 / 45%);
+      font: 400 15px/1.5 Pretendard, -apple-system, "Segoe UI", "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", sans-serif;
+      font-variant-numeric: tabular-nums; word-break: keep-all; overflow-wrap: anywhere; }
+    .text { flex: 1 1 12rem; margin: 0; white-space: pre-line; }
+    .title { display: block; font-size: 13px; font-weight: 600; color: #f2b04a; }
+    .title time { font-weight: 400; color: #b9b1a0; margin-left: .5em; }
+    button, a { font: inherit; font-weight: 600; font-size: 14px; padding: 6px 14px; border: 1px solid #8b8375; border-radius: 8px;
+      background: none; color: inherit; cursor: pointer; text-decoration: none; }
+    .main { background: #f6f1e6; color: #1f1c17; border-color: #f6f1e6; }
+    button:hover, a:hover { border-color: #f2b04a; }
+    :focus-visible { outline: 2px solid #f2b04a; outline-offset: 2px; }
+    .turn { flex: none; width: 16px; height: 16px; border: 2px solid #6b6353; border-top-color: #f2b04a; border-radius: 50%; animation: turn .9s linear infinite; }
+    @keyframes turn { to { transform: rotate(1turn); } }
+    @media (prefers-reduced-motion) { .turn { animation-duration: 3s; } }
+    @media (max-width: 30rem) { :host { left: 1rem; } .cards { width: auto; } }`;
+  // Not a style element: a policy of the app's own would forbid it.
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(style);
+  shadow.adoptedStyleSheets = [sheet];
+  const cards = element('div', { className: 'cards' });
+  shadow.append(cards);
+  const attach = () => { if (!host.isConnected && document.body) document.body.append(host); };
 
-  // Each card knows how to draw itself, so that a change of language draws it anew.
+  // A card can draw itself again, in another language.
   const shown = new Map();
   const show = (name, draw, role = 'status') => {
     let card = shown.get(name)?.card;
@@ -73,7 +66,7 @@
     element('button', { type: 'button', textContent: say(key), className, onclick: act });
   const again = () => button('reopen', () => location.reload(), 'main');
 
-  // ---- The countdown before a stop. ----
+  // ---- The countdown before a stop ----
 
   let stops = null;
   const left = () => {
@@ -94,7 +87,7 @@
   };
   const showCountdown = (note) => {
     const time = () => say(note ?? stopText(), { time: left() });
-    // Not a live region while it counts: only its first words are read aloud.
+    // Only its first words are read aloud, not every second.
     const card = show('stops', () => [text(time()), ...(rests() ? [button('keep', keep, 'main')] : [])], 'alert');
     clearInterval(stops.timer);
     stops.timer = setInterval(() => {
@@ -109,7 +102,7 @@
     hide('stops');
   };
 
-  // ---- Notices, each shown until it is closed; closed ones stay closed in this tab. ----
+  // ---- Notices. Closed ones stay closed in this tab. ----
 
   const closedKey = 'usher.closed_notices';
   const closed = () => {
@@ -121,25 +114,23 @@
   };
   const notice = ({ id, text: words, at }) => {
     if (closed().includes(id)) return;
-    const time = at ? new Date(at) : null;
+    const time = new Date(at);
     show(`notice ${id}`, () => {
       const title = element('span', { className: 'title', textContent: say('notice') });
-      if (time && !Number.isNaN(time.getTime())) {
-        const shortTime = time.toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit', hour12: false });
-        title.append(element('time', { dateTime: at, textContent: shortTime }));
-      }
+      const clock = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
+      if (time > 0) title.append(element('time', { textContent: time.toLocaleTimeString(language, clock) }));
       return [text(title, words), button('dismiss', () => close(id))];
     });
   };
 
-  // ---- A start that failed: the server's page for this address says why. Not over and over. ----
+  // ---- A start that failed: the server's page says why. Not over and over. ----
 
   const failed = () => {
     const key = 'usher.failed_at';
     try {
       if (Date.now() - Number(sessionStorage.getItem(key)) < 10000) return;
       sessionStorage.setItem(key, String(Date.now()));
-    } catch { /* private mode: the server answers with a page that has no such script */ }
+    } catch { /* private mode */ }
     location.reload();
   };
 
@@ -168,9 +159,8 @@
   let leaving = false;
 
   const reconnecting = (key) => {
-    clearTimeout(lost);
-    // A blink is nobody's business: a card only when it lasts.
-    lost = setTimeout(() => show('connection', () => [
+    // Only when it lasts, over however many attempts.
+    lost ||= setTimeout(() => show('connection', () => [
       element('span', { className: 'turn' }), text(say(key)), button('retry', connect),
     ]), key === 'restarting' ? 0 : 1500);
     clearTimeout(retry);
@@ -178,9 +168,13 @@
     attempts += 1;
     retry = setTimeout(connect, wait);
   };
-  const ended = (key, action) => {
+  const found = () => {
     clearTimeout(lost);
+    lost = 0;
     hide('connection');
+  };
+  const ended = (key, action) => {
+    found();
     show('ended', () => [text(say(key)), action()], 'alert');
   };
   const closedWith = (code) => {
@@ -191,8 +185,8 @@
       const idle = because === 'idle' || because === 'untouched';
       ended(idle ? 'ended_idle' : because === 'lifetime' ? 'ended_lifetime' : 'ended', again);
     } else if (code === 4001) {
-      const here = encodeURIComponent(location.pathname + location.search);
-      ended('signed_out', () => element('a', { className: 'main', href: `/_usher/login?next=${here}`, textContent: say('sign_in') }));
+      const href = `/_usher/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+      ended('signed_out', () => element('a', { className: 'main', href, textContent: say('sign_in') }));
     } else if (code === 4003) {
       ended('kicked', again);
     } else {
@@ -205,10 +199,9 @@
     const mine = socket = new WebSocket(`${location.origin.replace(/^http/, 'ws')}/_usher/notices?app=${slug}`);
     mine.onopen = () => {
       attempts = 0;
-      clearTimeout(lost);
-      hide('connection');
+      found();
       hide('ended');
-      if (Date.now() - lastAct < 60000 && lastAct > reported) report();
+      if (lastAct > reported) acted(lastAct);
     };
     mine.onmessage = (event) => {
       let message;
@@ -218,7 +211,7 @@
     mine.onclose = (event) => { if (mine === socket) closedWith(event.code); };
   }
 
-  // ---- Acts: what a person does, at most once a minute. ----
+  // ---- Acts, at most one a minute. ----
 
   let lastAct = 0;
   let reported = 0;
@@ -227,15 +220,15 @@
     reported = Date.now();
     socket.send('{"act":true}');
   };
-  const acted = () => {
-    lastAct = Date.now();
-    if (lastAct - reported >= 60000) report();
+  const acted = (at) => {
+    lastAct = at;
+    if (at - reported >= 60000) report();
   };
   for (const name of ['pointerdown', 'keydown', 'touchstart', 'wheel']) {
-    addEventListener(name, (event) => { if (event.isTrusted) acted(); }, { capture: true, passive: true });
+    addEventListener(name, (event) => { if (event.isTrusted) acted(Date.now()); }, { capture: true, passive: true });
   }
-  // A press inside a component's frame is seen only as the focus going there.
-  addEventListener('blur', () => { if (document.activeElement?.tagName === 'IFRAME') acted(); });
+  // A press in a frame is seen only as the focus going there.
+  addEventListener('blur', () => { if (document.activeElement?.tagName === 'IFRAME') acted(Date.now()); });
 
   addEventListener('pagehide', () => { leaving = true; socket?.close(); });
   addEventListener('pageshow', (event) => {
