@@ -228,14 +228,19 @@ impl Pages {
         self.assets.answer(name, version, if_none_match)
     }
 
-    /// The script element that goes before `</head>` of an app's index page. It carries the texts
-    /// of both languages, because the same index page serves everybody.
-    pub fn in_app_element(&self, slug: &str) -> String {
+    /// The script element that goes before `</head>` of an app's index page. Without a configured
+    /// language it carries the texts of both, because the same index page serves everybody.
+    pub fn in_app_element(&self, slug: &str, configured: Option<Language>) -> String {
         let engine = self.replaced.as_ref().map_or(&self.built_in, |replaced| &replaced.engine);
-        let texts = serde_json::json!({
-            "ko": engine.texts(Language::Korean).section("in_app"),
-            "en": engine.texts(Language::English).section("in_app"),
-        });
+        let texts: serde_json::Map<String, serde_json::Value> = Language::ALL
+            .into_iter()
+            .filter(|language| configured.is_none_or(|only| only == *language))
+            .map(|language| {
+                let texts = engine.texts(language).section("in_app");
+                (language.tag().to_owned(), serde_json::json!(texts))
+            })
+            .collect();
+        let texts = serde_json::Value::Object(texts);
         let address = self.assets.address("in_app.js").unwrap_or_default();
         format!(
             r#"<script src="{address}" data-app="{}" data-texts="{}" defer></script>"#,

@@ -227,7 +227,7 @@ fn stranger() -> Common {
 
 /// As little as there can be.
 fn bare() -> Common {
-    Common { site_name: "usher".to_owned(), admin_path: "/admin".to_owned(), ..Common::default() }
+    Common { admin_path: "/admin".to_owned(), ..Common::default() }
 }
 
 fn app() -> App {

@@ -203,14 +203,34 @@ fn allow_and_www_authenticate_go_with_their_statuses() {
 
 #[test]
 fn the_in_app_element_carries_the_texts_of_both_languages() {
-    let element = built_in().in_app_element("a\"><script>");
+    let element = built_in().in_app_element("a\"><script>", None);
     assert_eq!(element.matches("<script").count(), 1);
     assert_eq!(attributes(&element, "data-app"), ["a&quot;&gt;&lt;script&gt;"]);
-    let texts = attributes(&element, "data-texts")[0].replace("&quot;", "\"").replace("&#39;", "'");
-    let texts: serde_json::Value = serde_json::from_str(&texts).unwrap();
+    let texts = in_app_texts(&element);
     for language in Language::ALL {
         assert!(texts[language.tag()]["keep"].as_str().is_some());
     }
+}
+
+#[test]
+fn a_configured_language_is_the_only_one_in_an_app() {
+    for language in Language::ALL {
+        let texts = in_app_texts(&built_in().in_app_element("main", Some(language)));
+        assert_eq!(texts.as_object().unwrap().keys().collect::<Vec<_>>(), [language.tag()]);
+    }
+}
+
+fn in_app_texts(element: &str) -> serde_json::Value {
+    let texts = attributes(element, "data-texts")[0].replace("&quot;", "\"").replace("&#39;", "'");
+    serde_json::from_str(&texts).unwrap()
+}
+
+#[test]
+fn a_server_without_a_name_is_called_usher() {
+    let page = Page::Problem(Problem::Error(ErrorReason::NotFound));
+    let response = built_in().render(&page, Language::English, &Common::default());
+    assert!(html(&response).contains("<span>Usher</span>"));
+    assert!(html(&response).contains(" · Usher</title>"));
 }
 
 #[test]

@@ -3,12 +3,13 @@
 
 use super::failure::FailureReason;
 use super::reason::{ErrorReason, FullReason, RestrictedReason, StoppedReason, TooManyReason};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What every page may show around its own content.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Common {
-    /// The name in the header and the title: what people call this server.
+    /// The name in the header and the title: what people call this server. Empty: `Usher`.
+    #[serde(serialize_with = "named")]
     pub site_name: String,
     /// The number under which this answer can be found in the log.
     pub incident: Option<String>,
@@ -20,6 +21,11 @@ pub struct Common {
     pub admin_path: String,
     /// The token that every form carries.
     pub form_token: Option<String>,
+}
+
+#[expect(clippy::ptr_arg, reason = "serde gives a reference to the field")]
+fn named<S: Serializer>(name: &String, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(if name.is_empty() { "Usher" } else { name })
 }
 
 /// The user who asks.

@@ -5,11 +5,11 @@
   const { app, texts: tables } = document.currentScript.dataset;
   const texts = JSON.parse(tables);
   const slug = encodeURIComponent(app);
-  let language = (navigator.language || '').startsWith('ko') ? 'ko' : 'en';
+  let language = [...navigator.languages, ...Object.keys(texts)].map((tag) => tag.slice(0, 2)).find((tag) => texts[tag]);
   const say = (key, values = {}) =>
     texts[language][key].replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
 
-  // ---- Cards by name. The app's own redrawing never removes them for long. ----
+  // ---- Cards by name; put back if the app's redrawing removes them ----
 
   const element = (name, properties, ...children) => {
     const made = Object.assign(document.createElement(name), properties);
@@ -45,7 +45,6 @@
   shadow.append(cards);
   const attach = () => { if (!host.isConnected && document.body) document.body.append(host); };
 
-  // A card can draw itself again, in another language.
   const shown = new Map();
   const show = (name, draw, role = 'status') => {
     let card = shown.get(name)?.card;
@@ -102,7 +101,7 @@
     hide('stops');
   };
 
-  // ---- Notices. Closed ones stay closed in this tab. ----
+  // ---- Notices ----
 
   const closedKey = 'usher.closed_notices';
   const closed = () => {
@@ -112,7 +111,9 @@
     hide(`notice ${id}`);
     try { sessionStorage.setItem(closedKey, JSON.stringify([...closed(), id].slice(-50))); } catch { /* private mode */ }
   };
-  const notice = ({ id, text: words, at }) => {
+  const notice = ({ id: number, text: words, at }) => {
+    // Numbers begin anew when the server does.
+    const id = `${number} ${at}`;
     if (closed().includes(id)) return;
     const time = new Date(at);
     show(`notice ${id}`, () => {
@@ -123,7 +124,7 @@
     });
   };
 
-  // ---- A start that failed: the server's page says why. Not over and over. ----
+  // ---- A start that failed: the server's page says why ----
 
   const failed = () => {
     const key = 'usher.failed_at';
@@ -134,7 +135,7 @@
     location.reload();
   };
 
-  // ---- The WebSocket. ----
+  // ---- The WebSocket ----
 
   const take = {
     notice,
@@ -211,7 +212,7 @@
     mine.onclose = (event) => { if (mine === socket) closedWith(event.code); };
   }
 
-  // ---- Acts, at most one a minute. ----
+  // ---- Acts, at most one a minute ----
 
   let lastAct = 0;
   let reported = 0;
