@@ -14,6 +14,7 @@ mod entrance;
 mod frames;
 mod handshake;
 mod headers;
+mod keeper;
 mod link;
 mod opening;
 mod own;

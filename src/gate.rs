@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicU32;
 
 use http::Method;
 
-use crate::account::{Passage, Stay};
+use crate::account::{Account, Passage, Stay, Visitor};
 use crate::answer::{Answer, Body, EventSource, OwnWebSocket};
 use crate::authorize::{self, Denial, Permit, PersonPermit, SeatPermit};
 use crate::clock::Moment;
@@ -61,10 +61,29 @@ pub struct Forward {
 pub struct Tunnel {
     /// The right to hold it.
     pub lease: WebSocketLease,
-    /// The person's stay; ends when dropped.
-    pub stay: Stay,
+    /// The person's stay, from the moment it is open; ends when dropped.
+    pub stay: Option<Stay>,
+    /// Who is about to stay.
+    visitor: Visitor,
+    account: Account,
     /// What to change on the way.
     pub plan: ForwardPlan,
+}
+
+impl Tunnel {
+    /// The WebSocket is open: the person stays from now on.
+    pub fn begin_stay(&mut self) {
+        if self.stay.is_none() {
+            self.stay = Some(self.account.stay(&self.plan.permit, self.visitor.clone()));
+        }
+    }
+
+    /// The browser sent something that the person may have caused.
+    pub fn acted(&self) {
+        if let Some(stay) = &self.stay {
+            stay.acted(self.account.clock().wall());
+        }
+    }
 }
 
 /// A verdict, and who it is about, for the access log.
@@ -183,6 +202,15 @@ impl Gate {
             Permit::Own(permit) => self.own(asking, &permit, &target, body).await,
             Permit::Admin(_) | Permit::Anybody(_) => self.anybody(asking, &target),
         }
+    }
+
+    /// How many connections this address may have open; no limit for trusted proxies, behind which
+    /// many stand.
+    pub fn connections_max(&self, address: IpAddr) -> Option<u32> {
+        let in_force = self.operations.in_force();
+        let snapshot = &in_force.snapshot;
+        let is_proxy = snapshot.trusted_proxies.contains(address);
+        (!is_proxy).then_some(snapshot.limits.connections_per_address_max)
     }
 
     fn denied(&self, denial: Denial, client: &Client<'_>, target: &Target<'_>) -> Turned {

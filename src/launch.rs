@@ -28,6 +28,7 @@ mod record;
 mod shared;
 mod spawn;
 mod streamlit;
+pub mod successor;
 mod upstream;
 
 pub use dispatch::Launchers;

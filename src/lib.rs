@@ -39,3 +39,7 @@ pub mod operate;
 pub mod gate;
 
 pub mod edge;
+
+pub mod control;
+
+pub mod app;

@@ -1,3 +1,123 @@
-//! Flags, configuration, run, exit code.
+//! Flags → configuration → [`usher::app`] or [`usher::control`]; exit codes. Nothing else.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use usher::app;
+use usher::control::Outcome;
+use usher::control::client::{self, SeatOrder};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The front door of a small server: shows each person to their own Streamlit seat.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 69 no server is running, \
+                          78 bad configuration.";
+
+/// Every command takes the configuration file; those that talk to the running server find it by
+/// the file's `state_dir`.
+#[derive(clap::Args)]
+struct File {
+    /// The configuration file
+    #[arg(short, long = "config", value_name = "FILE", default_value = "conf/usher.yaml")]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the front door in the foreground; logs go to standard error
+    #[command(after_help = "Example:\n  usher serve -c /etc/usher/usher.yaml")]
+    Serve {
+        #[command(flatten)]
+        file: File,
+    },
+    /// Validate the configuration: prints every problem with file, line and column
+    #[command(after_help = "Example:\n  usher check -c conf/usher.yaml")]
+    Check {
+        #[command(flatten)]
+        file: File,
+        /// Print a JSON Schema of the configuration instead, for editors
+        #[arg(long)]
+        schema: bool,
+    },
+    /// What the running server knows: seats, states, why each runs and when it will stop
+    #[command(after_help = "Example:\n  usher status --json | jq '.seats[] | .user'")]
+    Status {
+        #[command(flatten)]
+        file: File,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Apply the configuration file to the running server, or print its problems and change nothing
+    #[command(after_help = "Example:\n  usher reload -c conf/usher.yaml")]
+    Reload {
+        #[command(flatten)]
+        file: File,
+    },
+    /// Order a seat, or read its log; without APP: all seats of that user
+    #[command(after_help = "Example:\n  usher seat restart jiyoung main")]
+    Seat {
+        #[command(flatten)]
+        file: File,
+        /// What to do
+        #[arg(value_enum)]
+        order: SeatOrder,
+        /// Whose seat
+        user: String,
+        /// Which app
+        app: Option<String>,
+    },
+    /// Close a user's WebSockets and end their sessions; the seat runs on
+    #[command(after_help = "Example:\n  usher kick jiyoung")]
+    Kick {
+        #[command(flatten)]
+        file: File,
+        /// Whom
+        user: String,
+    },
+    /// Show a text to everybody who has an app open
+    #[command(after_help = "Example:\n  usher notice \"오후 6시에 서버를 점검합니다.\"")]
+    Notice {
+        #[command(flatten)]
+        file: File,
+        /// The text
+        text: String,
+    },
+    /// Put this binary in the place of the running one: no refused connection, no lost seat
+    #[command(after_help = "Example:\n  /usr/local/bin/usher upgrade")]
+    Upgrade {
+        #[command(flatten)]
+        file: File,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Serve { file } => app::serve(&file.config),
+        Command::Check { schema: true, .. } => client::schema(),
+        Command::Check { file, schema: false } => client::check(&file.config),
+        Command::Status { file, json } => client::status(&file.config, json),
+        Command::Reload { file } => client::reload(&file.config),
+        Command::Seat { file, order, user, app } => {
+            client::seat(&file.config, order, &user, app.as_deref())
+        }
+        Command::Kick { file, user } => client::kick(&file.config, &user),
+        Command::Notice { file, text } => client::notice(&file.config, &text),
+        Command::Upgrade { file } => client::upgrade(&file.config),
+    };
+    ExitCode::from(match outcome {
+        Outcome::Done => 0,
+        Outcome::Failed => 1,
+        Outcome::NotRunning => 69,
+        Outcome::BadConfiguration => 78,
+    })
+}

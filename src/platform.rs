@@ -105,3 +105,50 @@ pub fn account(uid: u32) -> Option<(String, String)> {
         }
     })
 }
+
+/// Raises the limit of open files to what the system allows this process: every WebSocket needs
+/// two. Says nothing if the system refuses; `usher doctor` tells.
+pub fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limits = getrlimit(Resource::Nofile);
+    if limits.current != limits.maximum {
+        let raised = Rlimit { current: limits.maximum, maximum: limits.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            log::warn!("the limit of open files stays at {:?}: {error}", limits.current);
+        }
+    }
+}
+
+/// The machine's own name.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Takes over a descriptor that this process was started with. From now on it is closed when a
+/// process is started.
+///
+/// # Errors
+/// There is no such descriptor.
+#[expect(unsafe_code, reason = "a number from the environment becomes a descriptor of ours")]
+pub fn inherited_descriptor(number: RawFd) -> io::Result<OwnedFd> {
+    use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+    if number < FIRST_BEYOND_STANDARD {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    // SAFETY: the borrow lives for two system calls that say whether the number is open at all.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl_getfd(borrowed)?;
+    fcntl_setfd(borrowed, FdFlags::CLOEXEC)?;
+    // SAFETY: it is open, was given to this process at its start, and nobody else owns it: this
+    // runs once, before anything is opened that could get the number.
+    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(number) })
+}
+
+/// Keeps a descriptor open in the next process that is started.
+///
+/// # Errors
+/// What the system said.
+pub fn pass_on(descriptor: BorrowedFd<'_>) -> io::Result<RawFd> {
+    rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())?;
+    Ok(descriptor.as_raw_fd())
+}

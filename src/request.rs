@@ -99,6 +99,10 @@ pub enum Malformed {
     ForwardedFor,
     /// The path has dot segments, a backslash, or an escape that hides one of these.
     Path,
+    /// It asks for a WebSocket, but not as RFC 6455 wants it.
+    Handshake,
+    /// The body did not come.
+    Body,
 }
 
 impl Malformed {
@@ -108,6 +112,8 @@ impl Malformed {
             Malformed::Host => "the Host header is missing, doubled or malformed",
             Malformed::ForwardedFor => "X-Forwarded-For of a trusted proxy cannot be read",
             Malformed::Path => "the path has dot segments or hidden separators",
+            Malformed::Handshake => "the WebSocket handshake is not complete",
+            Malformed::Body => "the body did not come",
         }
     }
 }

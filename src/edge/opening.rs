@@ -91,6 +91,7 @@ pub(crate) async fn to_seat<D: Doorkeeper>(
         return Ok(Done::Answered(None));
     };
     link.enter(Phase::Tunnel);
+    tunnel.opened();
     line.status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
     let begin = Begin {
         keeper: Arc::clone(&proxy.keeper),

@@ -121,6 +121,9 @@ pub trait ToSeat: Send + Sync {
 
 /// The right to hold a WebSocket to a ready seat.
 pub trait Tunnelled: ToSeat {
+    /// The seat agreed, and the browser knows: the WebSocket is open.
+    fn opened(&mut self);
+
     /// Returns when the WebSocket shall be closed, with the close code. May be dropped and called
     /// again.
     fn closed(&self) -> impl Future<Output = CloseCode> + Send;

@@ -13,7 +13,7 @@ use crate::notice::NoticeChannel;
 use crate::operate::{Operations, Phase};
 use crate::pages::view::{self, Home, Page, Presence, Stopped, Summary, Tile};
 use crate::pages::{RestrictedReason, StoppedReason};
-use crate::request::{Target, UsherPath};
+use crate::request::{Malformed, Target, UsherPath};
 use crate::supervise::OrderRefused;
 
 /// The largest form of usher's own, in bytes.
@@ -180,7 +180,7 @@ impl Gate {
         }
         let form = body.read(FORM_BYTES_MAX).await.map_err(|error| match error {
             BodyError::TooLarge => Turned::TooLarge { limit_bytes: FORM_BYTES_MAX as u64 },
-            BodyError::Broken => Turned::Malformed(crate::request::Malformed::Path),
+            BodyError::Broken => Turned::Malformed(Malformed::Body),
         })?;
         let token = form_urlencoded::parse(&form).find(|(key, _)| key == "csrf");
         let valid = token.is_some_and(|(_, token)| {

@@ -99,6 +99,8 @@ pub enum Mishap {
     TooLarge,
     /// The seat did not answer a WebSocket handshake in time.
     Silent,
+    /// The request asks for a WebSocket, but not as RFC 6455 wants it.
+    BadHandshake,
 }
 
 /// When which stranger's address was put into the events.
@@ -152,6 +154,7 @@ impl Gate {
         let turned = match mishap {
             Mishap::Refused(turned) => turned,
             Mishap::Broken | Mishap::Silent => Turned::NoAnswer,
+            Mishap::BadHandshake => Turned::Malformed(Malformed::Handshake),
             Mishap::TooLarge => {
                 Turned::TooLarge { limit_bytes: plan.snapshot().limits.upload_max_bytes }
             }

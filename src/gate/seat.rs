@@ -46,23 +46,37 @@ impl Gate {
         }
     }
 
-    /// Once more, after nothing was there any more where a lease led to: the seat has just ended,
-    /// and the request goes to the one that follows.
+    /// Once more, after nobody was there where the lease led to: the seat has just ended, and the
+    /// request goes to the one that follows.
     ///
     /// # Errors
     /// The answer to write instead.
-    pub async fn again(&self, forward: Forward) -> Result<Forward, Box<Answer>> {
+    pub async fn forward_again(&self, forward: Forward) -> Result<Forward, Box<Answer>> {
         let Forward { lease, plan, .. } = forward;
         self.operations.supervisor().suspect(&lease);
         drop(lease);
+        let lease = self.lease_again(&plan).await?;
+        Ok(Forward { lease, passage: self.operations.account().passage(&plan.permit), plan })
+    }
+
+    /// [`Gate::forward_again`] for a WebSocket.
+    ///
+    /// # Errors
+    /// The answer to write instead.
+    pub async fn tunnel_again(&self, tunnel: Tunnel) -> Result<Tunnel, Box<Answer>> {
+        self.operations.supervisor().suspect(tunnel.lease.lease());
+        let Tunnel { lease, stay, visitor, account, plan } = tunnel;
+        drop(lease);
+        let lease = self.lease_again(&plan).await?.into_websocket();
+        Ok(Tunnel { lease, stay, visitor, account, plan })
+    }
+
+    async fn lease_again(&self, plan: &ForwardPlan) -> Result<Lease, Box<Answer>> {
         match self.operations.supervisor().acquire(&plan.permit, REQUEST_HELD_MS).await {
-            Ok(lease) => {
-                let passage = self.operations.account().passage(&plan.permit);
-                Ok(Forward { lease, passage, plan })
-            }
+            Ok(lease) => Ok(lease),
             Err(refusal) => {
                 let turned = self.refused(plan.permit.key(), refusal).await;
-                Err(Box::new(self.mishap(Mishap::Refused(turned), &plan)))
+                Err(Box::new(self.mishap(Mishap::Refused(turned), plan)))
             }
         }
     }
@@ -78,8 +92,9 @@ impl Gate {
         let plan = ForwardPlan::new(permit, client, asking.in_force, began);
         if asking.head.is_websocket() {
             let visitor = Visitor { address: client.address, browser: browser(asking) };
-            let stay = account.stay(&plan.permit, visitor);
-            Verdict::Tunnel(Box::new(Tunnel { lease: lease.into_websocket(), stay, plan }))
+            let lease = lease.into_websocket();
+            let account = account.clone();
+            Verdict::Tunnel(Box::new(Tunnel { lease, stay: None, visitor, account, plan }))
         } else {
             let passage = account.passage(&plan.permit);
             Verdict::Forward(Box::new(Forward { lease, passage, plan }))

@@ -1,0 +1,289 @@
+//! Builds the parts, connects them, runs until told to leave, and leaves in order. The only place
+//! that knows everything.
+//!
+//! Start: signals first, so that none finds the system's default action; then `state_dir` (one
+//! usher at a time), the listeners, the account, the seats that outlived an earlier usher, and last
+//! the doors. End: the doors close and WebSockets are told to come back, the seats are ended or
+//! left, the account is written, and the process leaves.
+
+mod account;
+mod handover;
+mod signals;
+mod state;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::clock::{Clock, OsClock};
+use crate::config::Snapshot;
+use crate::control::{self, Outcome};
+use crate::domain::Actor;
+use crate::edge::{Edge, EdgeParts, Listener};
+use crate::gate::Gate;
+use crate::launch::Launchers;
+use crate::operate::{self, Handover, InForce, Operations, Parts, Phase};
+use crate::pages::Pages;
+use crate::platform;
+use crate::request::Door;
+use crate::supervise::{Drain, Supervisor};
+use signals::{Signal, Signals};
+use state::StateDir;
+
+/// After this, connections that have not ended are cut off.
+const CONNECTIONS_END_WITHIN: Duration = Duration::from_millis(2_000);
+/// Wishes to hand over that wait; one is enough.
+const HANDOVERS_WAITING_MAX: usize = 1;
+
+/// `usher serve`
+pub fn serve(file: &Path) -> Outcome {
+    start_log();
+    let (snapshot, pages) = match operate::load(file) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            for problem in &problems {
+                eprintln!("{problem}");
+            }
+            return Outcome::BadConfiguration;
+        }
+    };
+    platform::raise_descriptor_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(snapshot.fixed.threads)
+        .thread_name("usher")
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            log::error!("no threads: {error}");
+            return Outcome::Failed;
+        }
+    };
+    let outcome = match runtime.block_on(run(snapshot, pages)) {
+        Ok(()) => Outcome::Done,
+        Err(sentence) => {
+            log::error!("{sentence}");
+            Outcome::Failed
+        }
+    };
+    // What is still blocked somewhere must not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(300));
+    outcome
+}
+
+/// Logs to standard error; `RUST_LOG` says more or less.
+fn start_log() {
+    let default = "info,pingora_core=warn,pingora_proxy=warn";
+    let filter = env_logger::Env::default().default_filter_or(default);
+    // A test that serves twice in one process keeps the first.
+    let _ = env_logger::Builder::from_env(filter).try_init();
+}
+
+/// Everything that runs.
+struct House {
+    state: StateDir,
+    listeners: Vec<Listener>,
+    edge: Edge<Gate>,
+    operations: Arc<Operations>,
+    supervisor: Supervisor,
+    account: account::Writer,
+    desk: control::Desk,
+}
+
+/// Why the house is left.
+enum Leaving {
+    /// The seats end too.
+    Stop,
+    /// The seats stay for the next usher.
+    KeepSeats,
+    /// The next usher is here and waits for the seats.
+    HandOver(handover::Successor),
+}
+
+async fn run(snapshot: Snapshot, pages: Pages) -> Result<(), String> {
+    let mut signals =
+        Signals::register().map_err(|error| format!("signals cannot be taken: {error}"))?;
+    let (handovers, mut wishes) = mpsc::channel(HANDOVERS_WAITING_MAX);
+    let watched = snapshot.file.clone();
+    let mut predecessor = handover::Predecessor::found();
+    let house = tokio::select! {
+        house = build(snapshot, pages, handovers, &mut predecessor) => house?,
+        () = told_to_leave(&mut signals) => return Ok(()),
+    };
+    let (file_changed, mut changes) = mpsc::channel(1);
+    let _watch = operate::watch(&watched, file_changed);
+    predecessor.tell_serving();
+    let leaving = loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Stop => break Leaving::Stop,
+                Signal::Leave => break Leaving::KeepSeats,
+                Signal::Reload => { house.operations.reload(&Actor::Operator).await; }
+            },
+            Some(()) = changes.recv() => { house.operations.reload(&Actor::Usher).await; }
+            Some(wish) = wishes.recv() => {
+                if let Some(successor) = hand_over(&house, wish).await {
+                    break Leaving::HandOver(successor);
+                }
+            }
+        }
+    };
+    leave(house, leaving).await;
+    Ok(())
+}
+
+/// Before anything is built, only leaving makes sense.
+async fn told_to_leave(signals: &mut Signals) {
+    loop {
+        match signals.next().await {
+            Signal::Stop | Signal::Leave => return,
+            Signal::Reload => {}
+        }
+    }
+}
+
+async fn build(
+    snapshot: Snapshot,
+    pages: Pages,
+    handovers: mpsc::Sender<Handover>,
+    predecessor: &mut handover::Predecessor,
+) -> Result<House, String> {
+    let fixed = snapshot.fixed.clone();
+    let listeners = match predecessor.listeners(&fixed)? {
+        Some(listeners) => listeners,
+        None => listen(&snapshot)?,
+    };
+    predecessor.tell_prepared_and_wait().await?;
+    let state = StateDir::open(&fixed.state_dir).map_err(|error| error.to_string())?;
+    let secret = state.secret().map_err(|error| error.to_string())?;
+    let clock: Arc<dyn Clock> = Arc::new(OsClock);
+    for warning in &snapshot.warnings {
+        log::warn!("{warning}");
+    }
+    let snapshot = Arc::new(snapshot);
+    let (account, writer) = account::start(&snapshot, Arc::clone(&clock))?;
+    let launchers = Launchers::new(&fixed.state_dir, Arc::clone(&clock))
+        .map_err(|error| format!("{}: {error}", fixed.state_dir.display()))?;
+    let supervisor = account::supervise(&snapshot, &clock, Arc::new(launchers), &account).await?;
+    let observer = account::observe(&snapshot, &clock);
+    let operations = Arc::new(Operations::new(Parts {
+        in_force: InForce {
+            snapshot: Arc::clone(&snapshot),
+            pages: Arc::new(pages),
+            loaded_at: clock.wall(),
+        },
+        supervisor: supervisor.clone(),
+        account,
+        clock: Arc::clone(&clock),
+        machine: observer,
+        handovers,
+    }));
+    let control = control::bind(&fixed.state_dir)
+        .map_err(|error| format!("the control socket cannot be made: {error}"))?;
+    let desk = control::Desk::default();
+    tokio::spawn(control::serve(control, Arc::clone(&operations), desk.clone()));
+    let gate = Gate::new(Arc::clone(&operations), secret, &platform::host_name());
+    let edge = Edge::new(EdgeParts {
+        keeper: Arc::new(gate),
+        clock,
+        from_seat: Arc::new(|_, _| false),
+        threads: fixed.threads,
+    });
+    for listener in &listeners {
+        edge.open(listener).map_err(|error| format!("{}: {error}", listener.address()))?;
+    }
+    state.write_pid().map_err(|error| error.to_string())?;
+    operations.enter(Phase::Serving);
+    tell_where(&listeners);
+    Ok(House { state, listeners, edge, operations, supervisor, account: writer, desk })
+}
+
+/// The listeners of the configuration.
+fn listen(snapshot: &Snapshot) -> Result<Vec<Listener>, String> {
+    let fixed = &snapshot.fixed;
+    let doors = [(&fixed.listen, Door::Main), (&fixed.admin_listen, Door::Admin)];
+    let mut listeners = Vec::new();
+    for (addresses, door) in doors {
+        for address in addresses {
+            let listener = Listener::bind(*address, door, addresses).map_err(|error| {
+                let holders = platform::sockets::listening_at(*address);
+                let holder = platform::sockets::holder(&holders);
+                if holder.is_empty() {
+                    error.to_string()
+                } else {
+                    format!("{error}: {holder} listens there; stop it, or change `listen`")
+                }
+            })?;
+            listeners.push(listener);
+        }
+    }
+    Ok(listeners)
+}
+
+fn tell_where(listeners: &[Listener]) {
+    let version = env!("CARGO_PKG_VERSION");
+    for listener in listeners {
+        let address = listener.address();
+        let host = if address.ip().is_unspecified() {
+            SocketAddr::new([127, 0, 0, 1].into(), address.port())
+        } else {
+            address
+        };
+        match listener.door() {
+            Door::Main => log::info!("usher {version} serves {address}: open http://{host}/"),
+            Door::Admin => log::info!("administrators: open http://{host}/"),
+        }
+    }
+}
+
+/// Starts the other binary; while it prepares, everything goes on here.
+async fn hand_over(house: &House, wish: Handover) -> Option<handover::Successor> {
+    let Handover { binary, answer } = wish;
+    let file = house.operations.in_force().snapshot.file.clone();
+    match handover::begin(&binary, &file, &house.listeners).await {
+        Ok(successor) => Some(successor.answering(answer)),
+        Err(sentence) => {
+            log::error!("upgrade: {sentence}");
+            // Whoever asked has gone if nobody listens.
+            let _ = answer.send(operate::Report::failed(sentence));
+            None
+        }
+    }
+}
+
+/// In order: nobody new, WebSockets told, seats ended or left, account written.
+async fn leave(house: House, leaving: Leaving) {
+    let House { state, listeners, edge, operations, supervisor, account, desk } = house;
+    operations.enter(Phase::Draining);
+    let (how, successor) = match leaving {
+        Leaving::Stop => {
+            log::info!("stopping; the seats end");
+            (Drain::StopSeats, None)
+        }
+        Leaving::KeepSeats => {
+            log::info!("leaving; the seats stay for the next usher");
+            (Drain::KeepSeats, None)
+        }
+        Leaving::HandOver(successor) => (Drain::KeepSeats, Some(successor)),
+    };
+    // The listeners stay open for a successor, who has them too; for nobody else.
+    drop(listeners);
+    let (cut_off, ()) =
+        tokio::join!(edge.drain(CONNECTIONS_END_WITHIN), supervisor.drain(how));
+    if cut_off > 0 {
+        log::info!("{cut_off} connections were cut off");
+    }
+    account.stop().await;
+    if successor.is_none() {
+        state.remove_pid();
+    }
+    drop(state);
+    if let Some(successor) = successor {
+        successor.take_over(&desk).await;
+    }
+    log::info!("gone");
+}
