@@ -5,14 +5,18 @@
 //! snapshot from start to end; nothing here does I/O on the request path.
 
 mod check;
+mod differences;
 mod file;
+mod fingerprint;
 mod keys;
 mod kinds;
 mod later;
 mod nearest;
 mod report;
-pub mod schema;
+mod schema;
 mod scope;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +25,8 @@ use std::sync::Arc;
 
 use crate::authorize::Policy;
 use crate::domain::{AppSlug, Language, Role, UserName};
-use crate::identify::{Directory, NetworkSet};
+use crate::identify::Directory;
+use crate::network::NetworkSet;
 
 /// A checked configuration. Cheap to share; never changed.
 #[derive(Debug)]
@@ -400,22 +405,9 @@ impl Snapshot {
     }
 }
 
-// STAND-IN until branch config lands
-impl Snapshot {
-    /// stand-in
-    pub fn load(_file: &std::path::Path) -> Result<Self, Vec<Problem>> {
-        Err(Vec::new())
-    }
-    /// stand-in
-    pub fn differences(&self, _after: &Snapshot) -> Vec<String> {
-        Vec::new()
-    }
-}
-/// stand-in
+/// The JSON Schema of the configuration file, for editors; pretty-printed.
 pub fn schema() -> String {
-    String::new()
+    format!("{:#}\n", schema::of_file())
 }
-/// stand-in
-pub fn state_dir_of(_file: &std::path::Path) -> Result<PathBuf, Vec<Problem>> {
-    Err(Vec::new())
-}
+
+pub use check::state_dir_of;
