@@ -340,8 +340,8 @@ fn a_program_that_is_not_there_is_a_warning() {
         (
             "{script: s.py, working_directory: /, python: no-such-python}",
             &[
-                "1:14: apps.main.python: the program no-such-python is not in PATH (the app will not start)",
                 "1:23: apps.main.script: the script /nowhere/s.py does not exist (the app will not start)",
+                "1:59: apps.main.python: the program no-such-python is not in PATH (the app will not start)",
             ][..],
         ),
         (
