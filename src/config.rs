@@ -5,14 +5,19 @@
 //! snapshot from start to end; nothing here does I/O on the request path.
 
 mod check;
+mod differences;
 mod file;
+mod fingerprint;
 mod keys;
 mod kinds;
 mod later;
 mod nearest;
 mod report;
-pub mod schema;
+mod schema;
 mod scope;
+#[cfg(test)]
+mod tests;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +26,8 @@ use std::sync::Arc;
 
 use crate::authorize::Policy;
 use crate::domain::{AppSlug, Language, Role, UserName};
-use crate::identify::{Directory, NetworkSet};
+use crate::identify::Directory;
+use crate::network::NetworkSet;
 
 /// A checked configuration. Cheap to share; never changed.
 #[derive(Debug)]
@@ -399,3 +405,10 @@ impl Snapshot {
         self.users.iter().find(|user| user.name.as_str() == name)
     }
 }
+
+/// The JSON Schema of the configuration file, for editors; pretty-printed.
+pub fn schema() -> String {
+    format!("{:#}\n", schema::of_file())
+}
+
+pub use check::state_dir_of;

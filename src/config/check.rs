@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::file::{self, FILE_BYTES_MAX, Node, Place};
 use super::keys::{self, top};
+use super::later::{NOT_YET, NotYet};
 use super::report::{Report, wrong};
 use super::scope::Scope;
 use super::{Problem, Snapshot};
@@ -26,21 +27,7 @@ impl Snapshot {
     /// # Errors
     /// Everything that is wrong with it, in the order of the file.
     pub fn load(file: &Path) -> Result<Self, Vec<Problem>> {
-        let refused = |sentence: String, hint: &str, place: Place| {
-            let report = Report::new(file);
-            report.problem(place, String::new(), wrong(sentence, hint));
-            report.into_problems()
-        };
-        let bytes = read(file).map_err(|error| {
-            let sentence = format!("the file cannot be read: {error}");
-            refused(sentence, "name another file with -c", Place::START)
-        })?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let (sentence, hint) = encoding_problem(error.as_bytes());
-            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            refused(sentence.to_owned(), hint, end_of(&String::from_utf8_lossy(good)))
-        })?;
-        Self::parse(file, &text)
+        Self::parse(file, &text_of(file)?)
     }
 
     /// Checks a text as if it were the content of `file`, which need not exist.
@@ -48,7 +35,16 @@ impl Snapshot {
     /// # Errors
     /// Everything that is wrong with it, in the order of the file.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Vec<Problem>> {
-        let report = Report::new(file);
+        Self::parse_without(NOT_YET, file, text)
+    }
+
+    /// The same for a version in which the keys of `not_yet` have no effect.
+    pub(super) fn parse_without(
+        not_yet: NotYet,
+        file: &Path,
+        text: &str,
+    ) -> Result<Self, Vec<Problem>> {
+        let report = Report::new(file, not_yet);
         let parsed = file::parse(text);
         for fault in parsed.faults {
             report.problem(fault.place, fault.path, wrong(fault.sentence, fault.hint));
@@ -62,6 +58,46 @@ impl Snapshot {
             Some(_) | None => Err(report.into_problems()),
         }
     }
+}
+
+/// Where the running server of a file is to be found: its `state_dir`, absolute. The rest of the
+/// file may be wrong; who asks a server to reload a broken file shall reach it.
+///
+/// # Errors
+/// The file cannot be read as YAML, or these settings are wrong.
+pub fn state_dir_of(file: &Path) -> Result<PathBuf, Vec<Problem>> {
+    let text = text_of(file)?;
+    let parsed = file::parse(&text);
+    let report = Report::new(file, NOT_YET);
+    let Some(root) = &parsed.root else {
+        for fault in parsed.faults {
+            report.problem(fault.place, fault.path, wrong(fault.sentence, fault.hint));
+        }
+        return Err(report.into_problems());
+    };
+    let scope = Scope::of_some_keys(&report, &keys::TOP, root);
+    let base = Base::of(file, &scope);
+    match scope.read(&top::STATE_DIR) {
+        Some(path) if report.is_clean() => Ok(base.resolve(&path)),
+        Some(_) | None => Err(report.into_problems()),
+    }
+}
+
+fn text_of(file: &Path) -> Result<String, Vec<Problem>> {
+    let refused = |sentence: String, hint: &str, place: Place| {
+        let report = Report::new(file, NOT_YET);
+        report.problem(place, String::new(), wrong(sentence, hint));
+        report.into_problems()
+    };
+    let bytes = read(file).map_err(|error| {
+        let sentence = format!("the file cannot be read: {error}");
+        refused(sentence, "name another file with -c", Place::START)
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let (sentence, hint) = encoding_problem(error.as_bytes());
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        refused(sentence.to_owned(), hint, end_of(&String::from_utf8_lossy(good)))
+    })
 }
 
 fn read(file: &Path) -> std::io::Result<Vec<u8>> {

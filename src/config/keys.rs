@@ -222,7 +222,7 @@ pub(super) mod app {
             "what happens after crashes";
         NOTICES: Flag = "notices", Is("true"), Flag,
             "whether the script that shows notices and countdowns is added to the app's page";
-        HEALTH: Nullable<UrlPath> = "health", Is("null"), Nullable(UrlPath),
+        HEALTH: Nullable<UrlPath> = "health", Is("null"), Nullable(UrlPath { example: "/health" }),
             "the path, below the app's own root, that answers 200 when it is ready; null: Streamlit's own, for others a connection is enough";
     }
 }
@@ -324,7 +324,7 @@ pub(super) mod admin {
     use super::*;
 
     keys! {
-        PATH: UrlPath = "path", Is("/admin"), UrlPath,
+        PATH: UrlPath = "path", Is("/admin"), UrlPath { example: "/admin" },
             "where the pages are";
         PASSWORD_REQUIRED: Flag = "password_required", Is("false"), Flag,
             "administrators without a password are refused";
@@ -371,7 +371,7 @@ pub(super) mod visits {
             "whether visits are recorded at all";
         GAP: Span = "gap", Is("2m"), Span { least_ms: 0 },
             "two stays with a shorter gap are one visit";
-        KEEP: Span = "keep", Is("400d"), Span { least_ms: 3_600_000 },
+        KEEP: Span = "keep", Is("400d"), Span { least_ms: 1000 },
             "older records are deleted";
     }
 }
@@ -382,9 +382,9 @@ pub(super) mod samples {
     use super::*;
 
     keys! {
-        EVERY: Span = "every", Is("5s"), Span { least_ms: 500 },
+        EVERY: Span = "every", Is("5s"), SHORTEST,
             "the time between two measurements";
-        KEEP: Span = "keep", Is("30d"), Span { least_ms: 3_600_000 },
+        KEEP: Span = "keep", Is("30d"), Span { least_ms: 1000 },
             "older measurements are deleted";
     }
 }

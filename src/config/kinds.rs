@@ -12,9 +12,7 @@ pub(super) use names::{
     UrlPath, Variables, Zone,
 };
 pub(super) use secrets::{PasswordHashText, TotpSecret};
-pub(super) use units::{
-    Attempts, Bytes, Cores, Port, PortRange, Span, Whole, show_duration_ms, show_size_bytes,
-};
+pub(super) use units::{Attempts, Bytes, Cores, Port, PortRange, Span, Whole};
 
 use serde_json::{Value as Json, json};
 
@@ -49,8 +47,8 @@ impl<S: Scalar> Kind for S {
     fn read(&self, node: &Node, spot: &Spot<'_>) -> Option<Self::Value> {
         let complaint = match &node.value {
             Value::Scalar { .. } if node.is_null() => {
-                let hint = "remove the line for the default; an empty text is \"\"";
-                wrong(format!("has no value; it must be {}", self.expected()), hint)
+                let sentence = format!("has no value; it must be {}", self.expected());
+                wrong(sentence, "give it one, or remove it")
             }
             Value::Scalar { text, plain } => match self.parse(text, *plain) {
                 Ok(value) => return Some(value),
@@ -115,7 +113,7 @@ impl<K: Kind> Kind for List<K> {
 
     fn read(&self, node: &Node, spot: &Spot<'_>) -> Option<Self::Value> {
         let Value::Sequence(items) = &node.value else {
-            spot.problem(node.place, wrong("must be a list", "such as [one, two]"));
+            spot.problem(node.place, wrong("must be a list", list_hint(node)));
             return None;
         };
         if items.len() < self.least {
@@ -125,7 +123,7 @@ impl<K: Kind> Kind for List<K> {
         let mut all = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             if let Some(value) = self.of.read(item, &spot.item(index)) {
-                all.push(Placed { place: item.place, value });
+                all.push(Placed { index, place: item.place, value });
             }
         }
         // The good ones alone, so that what is wrong with them is told in the same run; the
@@ -136,6 +134,21 @@ impl<K: Kind> Kind for List<K> {
     fn show(&self, value: &Self::Value) -> String {
         let items: Vec<_> = value.iter().map(|item| self.of.show(&item.value)).collect();
         format!("[{}]", items.join(", "))
+    }
+}
+
+/// How a single value is written as a list.
+fn list_hint(node: &Node) -> String {
+    match &node.value {
+        Value::Scalar { text, .. } if !node.is_null() && !text.contains(' ') => {
+            let shown = quoted(text);
+            let shown = shown.trim_matches('`');
+            let is_word = shown.chars().all(|c| c.is_alphanumeric() || "._-/".contains(c));
+            if is_word { format!("write [{shown}]") } else { format!("write [\"{shown}\"]") }
+        }
+        Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => {
+            "such as [one, two]".to_owned()
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Keys that are read and checked but that this version does not carry out yet. Using one is a
 //! problem: nobody shall believe that a setting works when it does not.
 
-/// `(section, key)`, sections as [`super::scope::Section::pattern`] writes them. A row is removed
-/// by whoever makes the key work.
-const NOT_YET: &[(&str, &str)] = &[
+/// Rows of `(section, key)`, sections as [`super::scope::Section::pattern`] writes them.
+pub(super) type NotYet = &'static [(&'static str, &'static str)];
+
+/// The keys without effect. A row is removed by whoever makes the key work.
+pub(super) const NOT_YET: NotYet = &[
     ("", "tls"),
     ("", "oidc"),
     ("", "trusted_login_header"),
@@ -14,14 +16,32 @@ const NOT_YET: &[(&str, &str)] = &[
     ("apps.*", "cpu_max"),
 ];
 
-/// Whether this key of this section has no effect yet.
-pub(super) fn is_not_yet(pattern: &str, key: &str) -> bool {
-    NOT_YET.contains(&(pattern, key))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Snapshot;
+
+    #[test]
+    fn using_one_is_a_problem() {
+        let text = "
+apps: {main: {script: s.py, cpu_max: null, memory_max: 1GiB}}
+users: [{name: a, addresses: [10.0.0.1]}]
+admin: {path: /x, listen: []}
+limits: {seats: 5, upload: 1MiB}
+";
+        let not_yet: NotYet = &[
+            ("apps.*", "memory_max"),
+            ("apps.*", "cpu_max"),
+            ("admin", "listen"),
+            ("limits", "seats"),
+            ("users[]", "port"),
+        ];
+        let file = std::path::Path::new("/nowhere/usher.yaml");
+        let problems = Snapshot::parse_without(not_yet, file, text).err().unwrap_or_default();
+        let told: Vec<_> = problems.iter().map(|p| (&*p.path, p.line, p.column)).collect();
+        // A key at its default promises nothing.
+        assert_eq!(told, [("apps.main.memory_max", 2, 44), ("limits.seats", 5, 10)]);
+    }
 
     #[test]
     fn every_row_names_a_key() {

@@ -8,8 +8,8 @@ use super::file::{Node, Place, Value};
 use super::keys;
 use super::scope::{AnyKey, Default, Section, default_node};
 
-/// The whole schema.
-pub fn json_schema() -> Json {
+/// The schema of the whole file.
+pub(super) fn of_file() -> Json {
     let mut schema = of_section(&keys::TOP);
     if let Json::Object(fields) = &mut schema {
         fields.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());

@@ -5,7 +5,7 @@
 use serde_json::Value as Json;
 
 use super::file::{self, Entry, Node, Place, Value};
-use super::later;
+use super::kinds::Nullable;
 use super::nearest::nearest;
 use super::report::{Report, Wrong, quoted, wrong};
 
@@ -98,6 +98,8 @@ pub(super) struct Each(pub(super) &'static Section);
 /// A value of a list with its place.
 #[derive(Clone, Debug)]
 pub(super) struct Placed<T> {
+    /// Which item of the file's list it is; others may have been wrong.
+    pub(super) index: usize,
     /// Where it stands.
     pub(super) place: Place,
     /// The value.
@@ -114,13 +116,13 @@ pub(super) struct Spot<'s> {
 impl<'s> Spot<'s> {
     /// Tells what is wrong.
     pub(super) fn problem(&self, place: Place, wrong: Wrong) {
-        self.scope.report.problem(place, self.scope.path_of(self.name, self.index), wrong);
+        self.scope.tell(place, self.scope.path_of(self.name, self.index), wrong);
     }
 
     /// Tells what is wrong with one name of a mapping.
     pub(super) fn problem_below(&self, name: &str, place: Place, wrong: Wrong) {
         let path = format!("{}.{name}", self.scope.path_of(self.name, self.index));
-        self.scope.report.problem(place, path, wrong);
+        self.scope.tell(place, path, wrong);
     }
 
     /// The spot of an item of the list at this spot.
@@ -136,10 +138,15 @@ pub(super) struct Mark {
     pub(super) place: Place,
     /// Its path.
     pub(super) path: String,
+    /// Whether the file has it; else it is a default.
+    is_written: bool,
 }
 
 impl std::fmt::Display for Mark {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.is_written {
+            return write!(f, "the default of {}", self.path);
+        }
         write!(f, "{} in line {}, column {}", self.path, self.place.line, self.place.column)
     }
 }
@@ -153,47 +160,75 @@ pub(super) struct Scope<'c> {
     entries: &'c [Entry],
     /// Whether its settings are noted as in force; those of the many users are not.
     noted: bool,
+    /// It is no mapping at all. That was told; what it lacks goes without saying.
+    muted: bool,
 }
 
 impl<'c> Scope<'c> {
     /// The file itself.
     pub(super) fn root(report: &'c Report, section: &'static Section, node: &'c Node) -> Self {
-        Self::open(report, section, String::new(), node, true)
+        let whole = Self::of_some_keys(report, section, node);
+        Self { noted: true, ..whole }.with_known_names()
     }
 
-    fn open(
+    /// The file itself, for who wants a few keys and does not mind what else is in it.
+    pub(super) fn of_some_keys(
         report: &'c Report,
         section: &'static Section,
-        path: String,
         node: &'c Node,
-        noted: bool,
     ) -> Self {
-        let entries: &[Entry] = match &node.value {
-            Value::Mapping(entries) => entries,
-            Value::Scalar { .. } if node.is_null() => &[],
+        let (path, place) = (String::new(), node.place);
+        Self { report, section, path, place, entries: &[], noted: false, muted: false }
+            .with_entries_of(node)
+    }
+
+    fn with_entries_of(mut self, node: &'c Node) -> Self {
+        self.place = node.place;
+        match &node.value {
+            Value::Mapping(entries) => self.entries = entries,
+            Value::Scalar { .. } if node.is_null() => {}
             Value::Scalar { .. } | Value::Sequence(_) => {
-                let names: Vec<_> = section.keys.iter().take(3).map(|key| key.name()).collect();
-                let hint = format!("keys such as {}", names.join(", "));
-                report.problem(node.place, path.clone(), wrong("must be a mapping of keys", hint));
-                &[]
+                let names = self.section.keys.iter().take(3).map(|key| key.name());
+                let hint = format!("keys such as {}", names.collect::<Vec<_>>().join(", "));
+                self.problem_here(wrong("must be a mapping of keys", hint));
+                self.muted = true;
             }
-        };
-        let scope = Self { report, section, path, place: node.place, entries, noted };
-        for entry in entries {
-            scope.check_name(entry);
         }
-        scope
+        self
+    }
+
+    fn with_known_names(self) -> Self {
+        for entry in self.entries {
+            self.check_name(entry);
+        }
+        self
+    }
+
+    /// The mapping of a section below this one.
+    fn below(&self, section: &'static Section, path: String, node: Option<&'c Node>) -> Self {
+        let empty = Self { section, path, entries: &[], ..*self };
+        match node {
+            Some(node) => empty.with_entries_of(node).with_known_names(),
+            None => empty,
+        }
+    }
+
+    fn tell(&self, place: Place, path: String, wrong: Wrong) {
+        if !self.muted {
+            self.report.problem(place, path, wrong);
+        }
     }
 
     fn check_name(&self, entry: &Entry) {
         let Some(key) = self.section.keys.iter().find(|key| *key.name() == *entry.key) else {
             let hint = self.unknown_hint(&entry.key);
             let path = self.path_of(&short(&entry.key), None);
-            self.report.problem(entry.place, path, wrong("there is no such key here", hint));
+            self.tell(entry.place, path, wrong("there is no such key here", hint));
             return;
         };
-        if later::is_not_yet(self.section.pattern, key.name()) && !is_default(*key, &entry.value) {
-            self.report.problem(
+        let pattern = self.section.pattern;
+        if self.report.is_not_yet(pattern, key.name()) && !is_default(*key, &entry.value) {
+            self.tell(
                 entry.place,
                 self.path_of(&entry.key, None),
                 wrong("is not supported yet", "remove it until a later version"),
@@ -273,15 +308,22 @@ impl<'c> Scope<'c> {
             }
             (Some(node), _) => key.kind.read(node, &spot),
             (None, Default::Is(text)) => key.kind.read(&default_node(text, self.place), &spot),
+            (None, Default::Required) if self.is_mistyped(key) => None,
             (None, Default::Required) => {
-                self.report.problem(
-                    self.place,
-                    self.path_of(key.name, None),
-                    wrong("is missing", key.doc),
-                );
+                self.tell(self.place, self.path_of(key.name, None), wrong("is missing", key.doc));
                 None
             }
         }
+    }
+
+    /// Whether something that is no key looks like this one; that was told, so that this one is
+    /// missing goes without saying.
+    pub(super) fn is_mistyped<K>(&self, key: &Key<K>) -> bool {
+        let names = || self.section.keys.iter().map(|key| key.name());
+        self.entries
+            .iter()
+            .filter(|entry| names().all(|name| *name != *entry.key))
+            .any(|entry| nearest(&entry.key, names()) == Some(key.name))
     }
 
     /// Whether the file has the key with a value.
@@ -294,45 +336,46 @@ impl<'c> Scope<'c> {
         self.node(key.name).map_or(self.place, |node| node.place)
     }
 
-    /// How many items the file has in a key's list, right or wrong.
-    pub(super) fn items<K>(&self, key: &Key<K>) -> usize {
-        match self.node(key.name) {
-            Some(Node { value: Value::Sequence(items), .. }) => items.len(),
-            Some(_) | None => 0,
-        }
+    /// Whether the file has nothing in a key's list, not even something wrong.
+    pub(super) fn lacks<K>(&self, key: &Key<K>) -> bool {
+        self.node(key.name).is_none_or(|node| match &node.value {
+            Value::Sequence(items) => items.is_empty(),
+            Value::Scalar { .. } | Value::Mapping(_) => node.is_null(),
+        })
     }
 
     /// A key's value, or an item of its list, for telling about it later.
     pub(super) fn mark<K>(&self, key: &Key<K>, item: Option<(usize, Place)>) -> Mark {
-        match item {
-            Some((index, place)) => Mark { place, path: self.path_of(key.name, Some(index)) },
-            None => Mark { place: self.place_of(key), path: self.path_of(key.name, None) },
-        }
+        let (index, place) = match item {
+            Some((index, place)) if self.is_set(key) => (Some(index), place),
+            Some(_) | None => (None, self.place_of(key)),
+        };
+        Mark { place, path: self.path_of(key.name, index), is_written: self.is_set(key) }
     }
 
     /// Tells what is wrong with what was marked.
     pub(super) fn problem_with(&self, mark: &Mark, wrong: Wrong) {
-        self.report.problem(mark.place, mark.path.clone(), wrong);
+        self.tell(mark.place, mark.path.clone(), wrong);
     }
 
     /// Tells what is wrong with a key's value.
     pub(super) fn problem<K>(&self, key: &Key<K>, wrong: Wrong) {
-        self.report.problem(self.place_of(key), self.path_of(key.name, None), wrong);
+        self.tell(self.place_of(key), self.path_of(key.name, None), wrong);
     }
 
     /// Tells what is wrong with an item of a key's list.
-    pub(super) fn problem_at<K>(&self, key: &Key<K>, index: usize, place: Place, wrong: Wrong) {
-        self.report.problem(place, self.path_of(key.name, Some(index)), wrong);
+    pub(super) fn problem_at<K, T>(&self, key: &Key<K>, item: &Placed<T>, wrong: Wrong) {
+        self.tell(item.place, self.path_of(key.name, Some(item.index)), wrong);
     }
 
     /// Tells what is wrong with the mapping itself.
     pub(super) fn problem_here(&self, wrong: Wrong) {
-        self.report.problem(self.place, self.path.clone(), wrong);
+        self.tell(self.place, self.path.clone(), wrong);
     }
 
     /// Tells what is wrong with the name of the mapping, which stands at `place`.
     pub(super) fn problem_with_name(&self, place: Place, wrong: Wrong) {
-        self.report.problem(place, self.path.clone(), wrong);
+        self.tell(place, self.path.clone(), wrong);
     }
 
     /// Warns about a key's value.
@@ -341,41 +384,23 @@ impl<'c> Scope<'c> {
     }
 
     /// Warns about an item of a key's list.
-    pub(super) fn warning_at<K>(&self, key: &Key<K>, index: usize, place: Place, wrong: Wrong) {
-        self.report.warning(place, self.path_of(key.name, Some(index)), wrong);
+    pub(super) fn warning_at<K, T>(&self, key: &Key<K>, item: &Placed<T>, wrong: Wrong) {
+        self.report.warning(item.place, self.path_of(key.name, Some(item.index)), wrong);
     }
 
     /// The mapping below a key; empty if the file does not have it.
-    pub(super) fn group(&self, key: &Key<Group>) -> Scope<'c> {
-        let path = self.path_of(key.name, None);
-        self.inside(key.kind.0, path, self.node(key.name))
+    pub(super) fn group(&self, key: &Key<Group>) -> Self {
+        self.below(key.kind.0, self.path_of(key.name, None), self.node(key.name))
     }
 
     /// The mapping below a key that may be absent.
-    pub(super) fn optional_group(
-        &self,
-        key: &Key<super::kinds::Nullable<Group>>,
-    ) -> Option<Scope<'c>> {
+    pub(super) fn optional_group(&self, key: &Key<Nullable<Group>>) -> Option<Self> {
         let node = self.node(key.name).filter(|node| !node.is_null())?;
-        Some(self.inside(key.kind.0.0, self.path_of(key.name, None), Some(node)))
-    }
-
-    fn inside(&self, section: &'static Section, path: String, node: Option<&'c Node>) -> Scope<'c> {
-        match node {
-            Some(node) => Self::open(self.report, section, path, node, self.noted),
-            None => Scope {
-                report: self.report,
-                section,
-                path,
-                place: self.place,
-                entries: &[],
-                noted: self.noted,
-            },
-        }
+        Some(self.below(key.kind.0.0, self.path_of(key.name, None), Some(node)))
     }
 
     /// The sections of a key's list.
-    pub(super) fn each(&self, key: &Key<Each>, noted: bool) -> Vec<Scope<'c>> {
+    pub(super) fn each(&self, key: &Key<Each>, noted: bool) -> Vec<Self> {
         let items = match self.node(key.name) {
             Some(Node { value: Value::Sequence(items), .. }) => items.as_slice(),
             Some(node) if !node.is_null() => {
@@ -387,13 +412,13 @@ impl<'c> Scope<'c> {
         self.require_some(key, items.is_empty());
         let open = |(index, node)| {
             let path = self.path_of(key.name, Some(index));
-            Self::open(self.report, key.kind.0, path, node, noted)
+            Self { noted, ..self.below(key.kind.0, path, Some(node)) }
         };
         items.iter().enumerate().map(open).collect()
     }
 
     /// The sections of a key's mapping with their names.
-    pub(super) fn named(&self, key: &Key<Named>) -> Vec<(&'c Entry, Scope<'c>)> {
+    pub(super) fn named(&self, key: &Key<Named>) -> Vec<(&'c Entry, Self)> {
         let entries = match self.node(key.name) {
             Some(Node { value: Value::Mapping(entries), .. }) => entries.as_slice(),
             Some(node) if !node.is_null() => {
@@ -405,13 +430,13 @@ impl<'c> Scope<'c> {
         self.require_some(key, entries.is_empty());
         let open = |entry: &'c Entry| {
             let path = self.path_of(&format!("{}.{}", key.name, short(&entry.key)), None);
-            (entry, Self::open(self.report, key.kind.0, path, &entry.value, self.noted))
+            (entry, self.below(key.kind.0, path, Some(&entry.value)))
         };
         entries.iter().map(open).collect()
     }
 
     fn require_some<K>(&self, key: &Key<K>, is_empty: bool) {
-        if !is_empty || key.default != Default::Required {
+        if !is_empty || key.default != Default::Required || self.is_mistyped(key) {
             return;
         }
         let sentence = if self.node(key.name).is_some() { "is empty" } else { "is missing" };

@@ -1,5 +1,7 @@
 //! What the door itself is told: where it listens, whom it believes, how it looks.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -10,7 +12,7 @@ use crate::config::report::wrong;
 use crate::config::scope::{Key, Mark, Placed, Scope};
 use crate::config::{Admin, CertificateFiles, Fixed, Oidc, Tls};
 use crate::domain::Language;
-use crate::identify::NetworkSet;
+use crate::network::NetworkSet;
 
 /// First segments of paths that are usher's own or the apps'.
 const TAKEN_SEGMENTS: [&str; 4] = ["app", "_usher", "metrics", "unauthorized"];
@@ -50,10 +52,8 @@ pub(super) fn doors(scope: &Scope<'_>, base: &Base) -> Doors {
     };
     let admin_scope = scope.group(&top::ADMIN);
     let admin_listen = listen(&admin_scope, &admin::LISTEN, &mut listeners);
-    if plain.as_ref().is_some_and(Vec::is_empty)
-        && scope.items(&top::LISTEN) == 0
-        && tls_scope.is_none()
-    {
+    let is_empty = plain.as_ref().is_some_and(Vec::is_empty) && scope.lacks(&top::LISTEN);
+    if is_empty && tls_scope.is_none() {
         let hint = "name an address in `listen`, or configure `tls`";
         scope.problem(&top::LISTEN, wrong("nobody can come in: there is no listener", hint));
     }
@@ -78,10 +78,9 @@ fn listen(
     listeners: &mut Vec<Listener>,
 ) -> Option<Vec<SocketAddr>> {
     let addresses = scope.read(key)?;
-    let from_file = scope.is_set(key);
-    for (index, item) in addresses.iter().enumerate() {
-        let item_mark = from_file.then_some((index, item.place));
-        listeners.push(Listener { mark: scope.mark(key, item_mark), address: item.value });
+    for item in &addresses {
+        let mark = scope.mark(key, Some((item.index, item.place)));
+        listeners.push(Listener { mark, address: item.value });
     }
     Some(addresses.into_iter().map(|item| item.value).collect())
 }
@@ -161,7 +160,7 @@ pub(super) fn callers(scope: &Scope<'_>) -> Callers {
     });
     let trusted_proxies = networks(scope, &top::TRUSTED_PROXIES);
     let trusted_login_header = scope.read(&top::TRUSTED_LOGIN_HEADER);
-    if scope.is_set(&top::TRUSTED_LOGIN_HEADER) && scope.items(&top::TRUSTED_PROXIES) == 0 {
+    if scope.is_set(&top::TRUSTED_LOGIN_HEADER) && scope.lacks(&top::TRUSTED_PROXIES) {
         let hint = "name the proxy that sets it in `trusted_proxies`";
         scope.problem(&top::TRUSTED_LOGIN_HEADER, wrong("nobody is trusted to set it", hint));
     }
@@ -175,18 +174,20 @@ fn networks(scope: &Scope<'_>, key: &Key<List<NetworkText>>) -> Option<NetworkSe
     Some(NetworkSet::new(networks.into_iter().map(|network| network.value).collect()))
 }
 
-/// Tells each item of a short list that came before.
-fn tell_doubles<K, T: PartialEq + std::fmt::Display>(
+/// Tells each item that came before.
+fn tell_doubles<K, T: Eq + Hash + std::fmt::Display>(
     scope: &Scope<'_>,
     key: &Key<K>,
     items: &[Placed<T>],
 ) {
-    for (index, item) in items.iter().enumerate() {
-        if let Some(first) = items[..index].iter().position(|other| other.value == item.value) {
-            let mark = scope.mark(key, Some((first, items[first].place)));
+    let mut seen: HashMap<&T, &Placed<T>> = HashMap::new();
+    for item in items {
+        if let Some(first) = seen.get(&item.value) {
+            let mark = scope.mark(key, Some((first.index, first.place)));
             let sentence = format!("{} is already {mark}", item.value);
-            scope.problem_at(key, index, item.place, wrong(sentence, "keep one of them"));
+            scope.problem_at(key, item, wrong(sentence, "keep one of them"));
         }
+        seen.entry(&item.value).or_insert(item);
     }
 }
 

@@ -8,7 +8,8 @@ use crate::config::report::wrong;
 use crate::config::scope::Scope;
 use crate::config::{Admin, Proof, User};
 use crate::domain::Role;
-use crate::identify::{Directory, Network, NetworkSet, Person, Proofs};
+use crate::identify::{Directory, Person, Proofs};
+use crate::network::{Network, NetworkSet};
 
 /// Addresses to people, and people to what they may use.
 pub(super) fn tables(users: &[User], admin: &Admin, admin_door_only: bool) -> (Directory, Policy) {
@@ -55,14 +56,13 @@ pub(super) fn warn(scope: &Scope<'_>, doors: &Doors, callers: &Callers, users: &
 }
 
 fn warn_of_loopback(draft: &Draft<'_>) {
-    let at = draft.addresses.iter().enumerate().find(|(_, network)| has_loopback(&network.value));
-    if let Some((index, network)) = at {
+    if let Some(network) = draft.addresses.iter().find(|network| has_loopback(&network.value)) {
         let sentence = format!(
             "every account of this machine can be the administrator {}",
             draft.shown_name()
         );
         let hint = "give the entry a `password`, made by `usher password`";
-        draft.scope.warning_at(&user::ADDRESSES, index, network.place, wrong(sentence, hint));
+        draft.scope.warning_at(&user::ADDRESSES, network, wrong(sentence, hint));
     }
 }
 
@@ -73,11 +73,11 @@ fn has_loopback(network: &Network) -> bool {
 }
 
 fn warn_of_proxies(draft: &Draft<'_>, proxies: &NetworkSet) {
-    for (index, network) in draft.addresses.iter().enumerate() {
+    for network in &draft.addresses {
         if proxies.contains(network.value.address()) {
             let sentence = format!("{} is also a trusted proxy", network.value);
             let hint = "a request of that proxy without X-Forwarded-For is this user's";
-            draft.scope.warning_at(&user::ADDRESSES, index, network.place, wrong(sentence, hint));
+            draft.scope.warning_at(&user::ADDRESSES, network, wrong(sentence, hint));
         }
     }
 }
@@ -101,7 +101,7 @@ fn admin_key() -> String {
 
 fn warn_of_plain_passwords(scope: &Scope<'_>, doors: &Doors, users: &[Draft<'_>]) {
     let is_remote = doors.listeners.iter().any(|listener| !listener.address.ip().is_loopback());
-    let is_plain = !scope.is_set(&top::TLS) && scope.items(&top::TRUSTED_PROXIES) == 0;
+    let is_plain = !scope.is_set(&top::TLS) && scope.lacks(&top::TRUSTED_PROXIES);
     let with_password = users.iter().find(|draft| draft.has_password());
     if let (Some(draft), true, true) = (with_password, is_remote, is_plain) {
         let hint = "configure `tls`";

@@ -11,7 +11,7 @@ use crate::config::report::{quoted, wrong};
 use crate::config::scope::{Mark, Placed, Scope};
 use crate::config::{Connect, Proof, User};
 use crate::domain::{AppSlug, Role, UserName};
-use crate::identify::Network;
+use crate::network::Network;
 
 /// A user as far as they could be read.
 pub(super) struct Draft<'c> {
@@ -133,23 +133,22 @@ fn granted(scope: &Scope<'_>, all: &[apps::Draft<'_>]) -> Vec<AppSlug> {
                 |near| format!("did you mean {}?", quoted(near)),
             );
             let sentence = format!("there is no app {shown}");
-            scope.problem_at(&user::APPS, index, app.place, wrong(sentence, hint));
+            scope.problem_at(&user::APPS, app, wrong(sentence, hint));
         } else if named[..index].iter().any(|other| other.value == app.value) {
             let sentence = format!("{shown} is here a second time");
-            scope.problem_at(&user::APPS, index, app.place, wrong(sentence, "keep one of them"));
+            scope.problem_at(&user::APPS, app, wrong(sentence, "keep one of them"));
         }
     }
     known().filter(|slug| named.iter().any(|app| app.value == **slug)).cloned().collect()
 }
 
 fn tell_unreachable(scope: &Scope<'_>, sign_in: SignIn) {
-    let (has_addresses, has_login) =
-        (scope.items(&user::ADDRESSES) > 0, scope.is_set(&user::LOGIN));
+    let (has_addresses, has_login) = (!scope.lacks(&user::ADDRESSES), scope.is_set(&user::LOGIN));
     if has_login && !sign_in.possible {
         let hint = "configure `oidc` or `trusted_login_header`";
         scope.problem(&user::LOGIN, wrong("nobody vouches for logins", hint));
     }
-    if !has_addresses && !has_login {
+    if !has_addresses && !has_login && !scope.is_mistyped(&user::ADDRESSES) {
         let hint = "such as `addresses: [192.168.1.20]`";
         scope.problem(&user::ADDRESSES, wrong("nobody can be this user: no address", hint));
     }
@@ -162,7 +161,7 @@ fn tell_unreachable(scope: &Scope<'_>, sign_in: SignIn) {
 /// What the user has to prove: what the file says, or all that the entry has.
 fn proofs(scope: &Scope<'_>) -> Option<Vec<Proof>> {
     let has = |proof| match proof {
-        Proof::Address => scope.items(&user::ADDRESSES) > 0,
+        Proof::Address => !scope.lacks(&user::ADDRESSES),
         Proof::Password => scope.is_set(&user::PASSWORD),
         Proof::Oidc => scope.is_set(&user::LOGIN),
     };
@@ -170,11 +169,11 @@ fn proofs(scope: &Scope<'_>) -> Option<Vec<Proof>> {
     let Some(named) = scope.read(&user::PROOFS)? else {
         return Some(all.into_iter().filter(|proof| has(*proof)).collect());
     };
-    for (index, proof) in named.iter().enumerate() {
+    for proof in &named {
         if !has(proof.value) {
             let sentence = format!("the entry has no {} to prove", entry_key(proof.value));
             let hint = format!("add {}, or remove this", entry_key(proof.value));
-            scope.problem_at(&user::PROOFS, index, proof.place, wrong(sentence, hint));
+            scope.problem_at(&user::PROOFS, proof, wrong(sentence, hint));
         }
     }
     for proof in all.into_iter().filter(|proof| has(*proof)) {
@@ -249,8 +248,8 @@ fn tell_networks_twice(users: &[Draft<'_>]) {
                 seen.insert(network.value, (person, index));
                 continue;
             };
-            let place = users[other].addresses[first].place;
-            let mark = users[other].scope.mark(&user::ADDRESSES, Some((first, place)));
+            let first = &users[other].addresses[first];
+            let mark = users[other].scope.mark(&user::ADDRESSES, Some((first.index, first.place)));
             let sentence = format!("{} is already {mark}", network.value);
             let hint = if other == person {
                 "keep one of them".to_owned()
@@ -258,7 +257,7 @@ fn tell_networks_twice(users: &[Draft<'_>]) {
                 format!("it belongs to {}; two users may not share one", users[other].shown_name())
             };
             let wrong = wrong(sentence, hint);
-            draft.scope.problem_at(&user::ADDRESSES, index, network.place, wrong);
+            draft.scope.problem_at(&user::ADDRESSES, network, wrong);
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::Scalar;
 use crate::config::report::{Wrong, quoted, wrong};
-use crate::identify::{BadNetwork, Network};
+use crate::network::{BadNetwork, Network};
 
 /// An address, or a network with its prefix.
 pub(in crate::config) struct NetworkText;
@@ -82,22 +82,23 @@ impl Scalar for SocketAddress {
 
 /// What was probably meant.
 fn hint(text: &str) -> String {
-    let otherwise = "such as 0.0.0.0:8000, 127.0.0.1:8000 or \"[::]:8000\"".to_owned();
-    if let Ok(port) = text.trim_start_matches([':', '*']).trim_start_matches(':').parse::<u16>() {
+    let examples = "such as 0.0.0.0:8000, 127.0.0.1:8000 or \"[::]:8000\"";
+    if let Ok(port) = text.trim_start_matches([':', '*']).parse::<u16>() {
         return format!(
             "write 0.0.0.0:{port} for all addresses or 127.0.0.1:{port} for this machine"
         );
     }
-    if let Ok(address) = text.parse::<IpAddr>() {
-        let example = SocketAddr::new(address, 8000);
-        return format!("it needs a port, such as {example}");
+    let port = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    if let Some((host, port)) = port {
+        if let Ok(address @ IpAddr::V6(_)) = host.parse() {
+            return format!("write \"{}\"", SocketAddr::new(address, port));
+        }
+        if host == "localhost" {
+            return format!("write 127.0.0.1:{port}");
+        }
     }
-    match text.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => match host.parse::<IpAddr>() {
-            Ok(address @ IpAddr::V6(_)) => format!("write \"[{address}]:{port}\""),
-            Ok(IpAddr::V4(_)) | Err(_) if host == "localhost" => format!("write 127.0.0.1:{port}"),
-            Ok(IpAddr::V4(_)) | Err(_) => format!("names are not looked up; {otherwise}"),
-        },
-        Some(_) | None => otherwise,
+    match text.parse::<IpAddr>() {
+        Ok(address) => format!("it needs a port, such as {}", SocketAddr::new(address, 8000)),
+        Err(_) => format!("names are not looked up; {examples}"),
     }
 }

@@ -266,13 +266,16 @@ impl Scalar for HeaderText {
 }
 
 /// An absolute path of a URL.
-pub(in crate::config) struct UrlPath;
+pub(in crate::config) struct UrlPath {
+    /// One that is right, for hints.
+    pub(in crate::config) example: &'static str,
+}
 
 impl Scalar for UrlPath {
     type Value = String;
 
     fn expected(&self) -> String {
-        "an absolute path such as /admin".to_owned()
+        format!("an absolute path such as {}", self.example)
     }
 
     fn parse(&self, text: &str, _plain: bool) -> Result<String, Wrong> {
