@@ -20,6 +20,7 @@ mod environment;
 mod health;
 mod interpreter;
 mod members;
+mod origin;
 mod output;
 mod place;
 mod ports;

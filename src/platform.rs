@@ -2,9 +2,11 @@
 //! use `unsafe`. It decides nothing and knows no noun of usher's.
 //!
 //! `process` waits for and signals processes by handles that a reused number cannot mislead, `table`
-//! lists what runs, `sockets` makes listening sockets and says who else has one, `streams` sets the
-//! options of connections. All of it is Linux today; another system needs these four modules and [`detach`] anew, and nothing else.
+//! lists what runs, `sockets` makes listening sockets and says who else has one, `peers` says whose
+//! the other end of a connection is, `streams` sets the options of connections. All of it is Linux
+//! today; another system needs these modules and [`detach`] anew, and nothing else.
 
+pub mod peers;
 pub mod process;
 pub mod sockets;
 pub mod streams;

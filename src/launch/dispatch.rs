@@ -2,6 +2,7 @@
 //! the start is the same for all kinds that have a process.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use crate::config::{App, LaunchMode, Program};
 use crate::domain::{Endpoint, Exit, Failure, LaunchKind, SeatKey};
 use crate::platform::sockets;
 
-/// Launches of every kind.
+/// Launches of every kind. Cheap to clone: all clones are one.
+#[derive(Clone)]
 pub struct Launchers {
     shared: Arc<Shared>,
 }
@@ -29,6 +31,12 @@ impl Launchers {
     /// What the system says of the folders.
     pub fn new(state_dir: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
         Ok(Self { shared: Arc::new(Shared::new(state_dir, clock)?) })
+    }
+
+    /// Whether the other end of a connection within this machine is a process of a seat. `peer` and
+    /// `local` are as the door sees them, canonical. Blocks for well under a millisecond as a rule.
+    pub fn is_from_seat(&self, peer: SocketAddr, local: SocketAddr) -> bool {
+        self.shared.origins.is_seat(peer, local)
     }
 
     async fn start_streamlit(

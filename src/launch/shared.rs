@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::interpreter::Interpreters;
+use super::origin::Origins;
 use super::ports::Ports;
 use super::processes::Processes;
 use super::record::{Record, Records, remove_file};
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub(super) interpreters: Interpreters,
     /// All processes of seats.
     pub(super) processes: Processes,
+    /// Whose connections to the door are.
+    pub(super) origins: Origins,
     records: Records,
     log_files: Mutex<HashMap<SeatKey, PathBuf>>,
 }
@@ -56,6 +59,7 @@ impl Shared {
             boot_id: table::boot_id(),
             ports: Arc::default(),
             interpreters: Interpreters::default(),
+            origins: Origins::new(&name, Arc::clone(&clock)),
             processes: Processes::new(name, Arc::clone(&clock)),
             records: Records::in_folder(state_dir.join("seats")),
             log_files: Mutex::default(),

@@ -66,12 +66,24 @@ pub struct Listening {
 /// The listening sockets that would answer at this address: those bound to just it, or, if there is
 /// none, those bound to every address.
 pub fn listening_at(address: SocketAddr) -> Vec<Listening> {
-    let mut all = Vec::new();
-    for (file, ip) in [("/proc/net/tcp", ipv4 as ParseIp), ("/proc/net/tcp6", ipv6 as ParseIp)] {
-        let text = fs::read_to_string(file).unwrap_or_default();
-        all.extend(text.lines().filter_map(|line| listening(line, ip)));
-    }
+    const LISTEN: &str = "0A";
+    let all: Vec<Listening> = entries()
+        .into_iter()
+        .filter(|entry| entry.state == LISTEN)
+        .map(|Entry { own: address, inode, uid, .. }| Listening { address, inode, uid })
+        .collect();
     answering(address, &all)
+}
+
+/// The number and owner of the end of a connection that is bound to `own` and connected to `other`:
+/// found among all sockets, where the kernel cannot be asked for one.
+pub(super) fn connected(own: SocketAddr, other: SocketAddr) -> Option<(u64, u32)> {
+    let canonical = |at: SocketAddr| SocketAddr::new(at.ip().to_canonical(), at.port());
+    entries()
+        .into_iter()
+        .find(|entry| canonical(entry.own) == own && canonical(entry.other) == other)
+        .filter(|entry| entry.inode != 0)
+        .map(|entry| (entry.inode, entry.uid))
 }
 
 fn answering(address: SocketAddr, all: &[Listening]) -> Vec<Listening> {
@@ -119,18 +131,37 @@ pub fn holder(sockets: &[Listening]) -> String {
 
 type ParseIp = fn(&str) -> Option<IpAddr>;
 
+/// A TCP socket as the kernel lists it.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    own: SocketAddr,
+    other: SocketAddr,
+    state: String,
+    inode: u64,
+    uid: u32,
+}
+
+fn entries() -> Vec<Entry> {
+    let mut all = Vec::new();
+    for (file, ip) in [("/proc/net/tcp", ipv4 as ParseIp), ("/proc/net/tcp6", ipv6 as ParseIp)] {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        all.extend(text.lines().filter_map(|line| entry(line, ip)));
+    }
+    all
+}
+
 /// A line of `/proc/net/tcp`: `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout
 /// inode …`.
-fn listening(line: &str, ip: ParseIp) -> Option<Listening> {
-    const LISTEN: &str = "0A";
+fn entry(line: &str, ip: ParseIp) -> Option<Entry> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    let (local, state) = (fields.get(1)?, fields.get(3)?);
-    if *state != LISTEN {
-        return None;
-    }
-    let (address, port) = local.split_once(':')?;
-    Some(Listening {
-        address: SocketAddr::new(ip(address)?, u16::from_str_radix(port, 16).ok()?),
+    let address = |field: &str| {
+        let (address, port) = field.split_once(':')?;
+        Some(SocketAddr::new(ip(address)?, u16::from_str_radix(port, 16).ok()?))
+    };
+    Some(Entry {
+        own: address(fields.get(1)?)?,
+        other: address(fields.get(2)?)?,
+        state: (*fields.get(3)?).to_owned(),
         uid: fields.get(7)?.parse().ok()?,
         inode: fields.get(9)?.parse().ok()?,
     })
@@ -206,9 +237,15 @@ mod tests {
     fn lines_of_the_kernel_are_understood() {
         let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  \
                     1000        0 12345 1 0000000000000000 100 0 0 10 0";
-        let expected = Listening { address: loopback(8080), inode: 12345, uid: 1000 };
-        assert_eq!(listening(line, ipv4), Some(expected));
-        assert_eq!(listening(&line.replace(" 0A ", " 01 "), ipv4), None);
+        let expected = Entry {
+            own: loopback(8080),
+            other: "0.0.0.0:0".parse().unwrap(),
+            state: "0A".to_owned(),
+            inode: 12345,
+            uid: 1000,
+        };
+        assert_eq!(entry(line, ipv4), Some(expected));
+        assert_eq!(entry("  sl  local_address rem_address   st", ipv4), None);
         assert_eq!(
             ipv6("0000000000000000FFFF00000100007F"),
             Some("::ffff:127.0.0.1".parse().unwrap())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::fixture::{Fixture, free_port, tcp, with, within};
+use crate::fixture::{Fixture, free_port, listener, tcp, with, within};
 use usher::domain::Exit;
 use usher::launch::{Launch, Launcher};
 
@@ -145,4 +145,46 @@ async fn the_place_is_as_the_record_says() {
     fixture.launchers.kill(&started).await;
     fixture.launchers.forget(&started).await;
     assert!(!fixture.record().exists());
+}
+
+/// Connects by itself, by a short-lived child, and by one that left the session and its environment.
+const CALLERS: &str = r#"
+import os, socket, subprocess, sys
+door = ("127.0.0.1", int(sys.argv[1]))
+call = f"import socket; s = socket.create_connection({door}); s.recv(1)"
+with socket.create_connection(door) as s:
+    s.recv(1)
+subprocess.run([sys.executable, "-c", call])
+subprocess.run([sys.executable, "-c", call], env={}, start_new_session=True)
+"#;
+
+#[tokio::test]
+async fn a_seat_that_calls_at_the_door_is_known() {
+    let fixture = Fixture::new();
+    let door = listener();
+    let local = door.local_addr().unwrap();
+    let launch = with(fixture.python(CALLERS), |app| {
+        if let usher::config::Program::Command { argv } = &mut app.program {
+            argv.push(local.port().to_string());
+        }
+    });
+    let started = fixture.launchers.start(&launch).await.unwrap();
+    let door = tokio::net::TcpListener::from_std({
+        door.set_nonblocking(true).unwrap();
+        door
+    })
+    .unwrap();
+    for caller in ["itself", "its child", "a child of another session"] {
+        // Between them somebody else of this machine, who is not taken for a seat.
+        let own = tokio::net::TcpStream::connect(local).await.unwrap();
+        let mut calls =
+            [within(door.accept()).await.unwrap(), within(door.accept()).await.unwrap()];
+        calls.sort_by_key(|(_, peer)| *peer == own.local_addr().unwrap());
+        let from_seat =
+            calls.each_ref().map(|(_, peer)| fixture.launchers.is_from_seat(*peer, local));
+        assert_eq!(from_seat, [true, false], "{caller}");
+    }
+    within(fixture.launchers.exited(&started)).await;
+    let gone = "127.0.0.1:1".parse().unwrap();
+    assert!(!fixture.launchers.is_from_seat(gone, local));
 }
