@@ -140,3 +140,6 @@ async fn sweep(connections: std::sync::Weak<Connections>, clock: Arc<dyn Clock>)
         connections.sweep(clock.now());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,10 @@ impl Body for SessionBody<'_> {
         }
         if self.session.req_header().headers.contains_key(header::EXPECT) {
             self.session.write_continue_response().await.map_err(|_| BodyError::Broken)?;
+            // Pingora takes any answer before the body's end for the last on its connection.
+            if !self.session.is_process_shutting_down() {
+                self.session.set_keepalive(Some(0));
+            }
         }
         self.link.enter(Phase::Uploading);
         let whole = self.read_up_to(limit_bytes).await;

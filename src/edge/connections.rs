@@ -115,11 +115,13 @@ impl Connections {
 
     /// Hangs up on all.
     pub(crate) fn hang_up_all(&self) {
-        let links: Vec<_> =
-            self.table.lock().open.values().filter_map(|entry| entry.link.upgrade()).collect();
-        for link in links {
+        for link in self.links() {
             link.hang_up();
         }
+    }
+
+    fn links(&self) -> Vec<Arc<Link>> {
+        self.table.lock().open.values().filter_map(|entry| entry.link.upgrade()).collect()
     }
 }
 
@@ -136,6 +138,14 @@ impl Drop for Ticket {
         if table.open.is_empty() {
             self.connections.emptied.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+impl Connections {
+    /// What all are seen doing now.
+    pub(crate) fn seen(&self) -> Vec<super::patience::Seen> {
+        self.links().iter().map(|link| link.seen()).collect()
     }
 }
 

@@ -20,12 +20,18 @@ const UNWANTED_BODY_BYTES_MAX: usize = 64 * 1024;
 /// # Errors
 /// The client has left.
 pub(crate) async fn answer(session: &mut Session, link: &Link, answer: Answer) -> Result<()> {
-    let body_is_read =
-        session.is_body_done() || (answer.keep_alive && skip_body(session, link).await);
-    if !body_is_read {
-        link.will_linger();
+    let unwanted = unwanted_body(session);
+    let goes_on = answer.keep_alive && unwanted != Unwanted::Long;
+    match unwanted {
+        Unwanted::Nothing => {}
+        Unwanted::Short if goes_on => {
+            // Pingora reads it after the answer, and `patience` watches.
+            session.set_close_on_response_before_downstream_finish(false);
+            link.enter(Phase::Uploading);
+        }
+        Unwanted::Short | Unwanted::Long => link.will_linger(),
     }
-    if !body_is_read || !answer.keep_alive {
+    if !goes_on {
         session.set_keepalive(None);
     }
     let is_head = session.req_header().method == Method::HEAD;
@@ -45,27 +51,27 @@ pub(crate) async fn answer(session: &mut Session, link: &Link, answer: Answer) -
     Ok(())
 }
 
-/// Reads a short body to its end; false if the rest of a body is left.
-async fn skip_body(session: &mut Session, link: &Link) -> bool {
+/// What is left of a request's body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unwanted {
+    Nothing,
+    /// Little enough to be read.
+    Short,
+    /// Too much, or it may not even come.
+    Long,
+}
+
+fn unwanted_body(session: &mut Session) -> Unwanted {
+    if session.is_body_done() {
+        return Unwanted::Nothing;
+    }
     let headers = &session.req_header().headers;
     let waits_for_us = headers.contains_key(header::EXPECT);
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let is_short = length
         .and_then(|length| length.parse::<usize>().ok())
         .is_some_and(|length| length <= UNWANTED_BODY_BYTES_MAX);
-    if waits_for_us || !is_short {
-        return false;
-    }
-    link.enter(Phase::Uploading);
-    let done = loop {
-        match session.read_request_body().await {
-            Ok(Some(_)) => {}
-            Ok(None) => break true,
-            Err(_) => break false,
-        }
-    };
-    link.enter(Phase::Serving);
-    done
+    if is_short && !waits_for_us { Unwanted::Short } else { Unwanted::Long }
 }
 
 /// Writes server-sent events until the source, the client or usher ends it; says how many bytes.
