@@ -14,6 +14,7 @@ mod files;
 mod forms;
 mod language;
 mod log_tail;
+mod problem;
 mod reason;
 mod response;
 pub mod sample;
@@ -37,10 +38,11 @@ use engine::Engine;
 use files::Files;
 use minijinja::Value;
 use minijinja::value::Serde;
+use problem::ToldView;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use view::{App, Common, Page, Problem};
+use view::{Common, Page, Problem};
 
 /// All pages, ready to be rendered; immutable. A reload makes another.
 pub struct Pages {
@@ -75,34 +77,6 @@ struct Context<'a, V: Serialize> {
     status: u16,
     common: &'a Common,
     view: V,
-}
-
-/// What a template about a reason sees as `view`; what does not apply is none.
-#[derive(Serialize)]
-struct ToldView<'a> {
-    told: Told,
-    app: Option<&'a App>,
-    address: Option<&'a str>,
-    sign_in_path: Option<&'a str>,
-    log_lines: &'a [String],
-    may_retry: bool,
-    retry_may_help: bool,
-    retry_after_s: Option<u32>,
-}
-
-impl ToldView<'_> {
-    const fn new(told: Told) -> Self {
-        ToldView {
-            told,
-            app: None,
-            address: None,
-            sign_in_path: None,
-            log_lines: &[],
-            may_retry: false,
-            retry_may_help: false,
-            retry_after_s: None,
-        }
-    }
 }
 
 impl Pages {
@@ -329,96 +303,6 @@ fn context<V: Serialize>(sheet: Sheet, language: Language, common: &Common, view
 fn wordless(code: &'static str) -> Told {
     let code_alone = code.to_owned();
     Told { code, title: code_alone.clone(), what: code_alone, hint: String::new(), remedy: None }
-}
-
-impl Problem {
-    /// The HTTP status.
-    pub const fn status(&self) -> u16 {
-        match self {
-            Problem::Restricted(_) => 403,
-            Problem::Failed(_) => 502,
-            Problem::Full(_) => 503,
-            Problem::TooMany(_) => 429,
-            Problem::Error(reason) => reason.status(),
-        }
-    }
-
-    /// The stable name of the reason.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Problem::Restricted(restricted) => restricted.reason.code(),
-            Problem::Failed(failed) => failed.reason.code(),
-            Problem::Full(full) => full.reason.code(),
-            Problem::TooMany(too_many) => too_many.reason.code(),
-            Problem::Error(reason) => reason.code(),
-        }
-    }
-
-    /// Whole seconds after which it may be tried again.
-    pub const fn retry_after_s(&self) -> Option<u32> {
-        match self {
-            Problem::Restricted(_) | Problem::Failed(_) => None,
-            Problem::Full(full) => Some(full.retry_after_s),
-            Problem::TooMany(too_many) => Some(too_many.retry_after_s),
-            Problem::Error(reason) => reason.retry_after_s(),
-        }
-    }
-
-    fn sheet(&self) -> Sheet {
-        let status = self.status();
-        match self {
-            Problem::Restricted(_) => {
-                Sheet { template: "restricted.html", kind: PageKind::Restricted, status }
-            }
-            Problem::Failed(_) => Sheet { template: "failed.html", kind: PageKind::Failed, status },
-            Problem::Full(_) => Sheet { template: "full.html", kind: PageKind::Full, status },
-            Problem::TooMany(_) => {
-                Sheet { template: "too_many.html", kind: PageKind::Full, status }
-            }
-            Problem::Error(_) => Sheet { template: "error.html", kind: PageKind::Failed, status },
-        }
-    }
-
-    /// What the template of this problem sees as `view`.
-    fn view(&self, told: Told) -> ToldView<'_> {
-        let view = ToldView { retry_after_s: self.retry_after_s(), ..ToldView::new(told) };
-        match self {
-            Problem::Restricted(restricted) => ToldView {
-                address: Some(&restricted.address),
-                sign_in_path: restricted.sign_in_path.as_deref(),
-                ..view
-            },
-            Problem::Failed(failed) => ToldView {
-                app: Some(&failed.app),
-                log_lines: &failed.log_lines,
-                may_retry: failed.may_retry,
-                retry_may_help: failed.reason.may_pass(),
-                ..view
-            },
-            Problem::Full(full) => ToldView { app: Some(&full.app), ..view },
-            Problem::TooMany(too_many) => ToldView { address: Some(&too_many.address), ..view },
-            Problem::Error(_) => view,
-        }
-    }
-
-    fn set_headers(&self, response: &mut Response) {
-        if let Some(seconds) = self.retry_after_s() {
-            response.set("Retry-After", seconds.to_string());
-        }
-        match self {
-            Problem::Error(ErrorReason::MethodNotAllowed { allowed }) => {
-                response.set("Allow", *allowed);
-            }
-            Problem::Error(ErrorReason::SignInNeeded) => {
-                response.set("WWW-Authenticate", "Session realm=\"usher\"");
-            }
-            Problem::Restricted(_)
-            | Problem::Failed(_)
-            | Problem::Full(_)
-            | Problem::TooMany(_)
-            | Problem::Error(_) => {}
-        }
-    }
 }
 
 #[cfg(test)]
