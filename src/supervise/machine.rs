@@ -43,8 +43,8 @@ use crate::domain::{Actor, Generation, SeatKey};
 use history::History;
 use seat::{Seat, State};
 
-/// All seats.
-#[derive(Debug)]
+/// All seats. A copy is a world of its own, which is how all that can happen is tried.
+#[derive(Clone, Debug)]
 pub struct Machine {
     limits: Limits,
     /// Every seat that is not Absent. A seat is taken out while it is worked on.
@@ -201,7 +201,7 @@ impl Machine {
             // Usher leaves and the seat stays: its rules are the next usher's.
             State::Probing(_) | State::Ready(_) if self.draining.is_some() => None,
             State::Probing(probing) => Some(seat.probe_deadline(probing)),
-            State::Ready(ready) => Some(ready.deadline()),
+            State::Ready(ready) => ready.deadline(),
             State::Stopping(stopping) => Some(stopping.deadline()),
             State::Backoff { expires_at, .. } => Some(*expires_at),
         }

@@ -30,6 +30,8 @@ pub const WEIGH_LOST_MS: u64 = 30_000;
 pub const ADOPTED_SILENCE_MAX_MS: u64 = 5_000;
 /// A process that was to end is complained about after so long; the interval doubles.
 pub const LINGER_MS: u64 = 10_000;
+/// The longest interval between two such complaints.
+pub const LINGER_MAX_MS: u64 = 3_600_000;
 /// The most failures of a seat that are remembered.
 pub const FAILURES_REMEMBERED_MAX: usize = 256;
 /// The same refusal of the same seat is noted once in this time.

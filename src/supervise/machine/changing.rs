@@ -53,7 +53,7 @@ impl Machine {
                 let outdated = ready.started.fingerprint != rules.fingerprint;
                 let is_news = outdated && !ready.outdated;
                 ready.outdated = outdated;
-                ready.look_at = now;
+                ready.look_at = Some(now);
                 if is_news {
                     self.note(seat, Happening::Outdated, Actor::Usher);
                 }
@@ -96,6 +96,9 @@ impl Machine {
             }
             if let Some(other) = seat.started().map(Arc::clone) {
                 machine.end_stray(&key, other);
+            } else if matches!(seat.state, State::Stopping(_)) {
+                // The older one is being cleaned up already.
+                machine.strays.insert((Arc::clone(&key), seat.generation));
             }
             machine.queue.retain(|queued| *queued != key);
             seat.generation = started.generation;

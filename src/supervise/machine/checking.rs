@@ -94,7 +94,7 @@ impl Machine {
             Violation { key: Arc::clone(&seat.key), rule: "a tick leaves no moment of the past" }
         });
         let Some(violation) = self.violation().or(spins) else { return };
-        debug_assert!(false, "{violation}");
+        debug_assert!(false, "{violation}: {:?}", self.seats.get(&violation.key));
         self.violations += 1;
         self.fail_for_fault(now, &violation.key, violation.rule);
     }

@@ -12,7 +12,7 @@ use crate::clock::Moment;
 use crate::domain::{Actor, CloseCode, Exit, Failure, StopReason};
 use crate::launch::Started;
 use crate::supervise::event::Action;
-use crate::supervise::rules::LINGER_MS;
+use crate::supervise::rules::{LINGER_MAX_MS, LINGER_MS};
 use crate::supervise::{Drain, Happening};
 
 impl Machine {
@@ -247,7 +247,7 @@ impl Machine {
                 stopping.phase = self.clean(now, &started);
             }
             Phase::Aborting { complain_at } | Phase::Cleaning { complain_at } => {
-                *complain_at = now.plus_ms(since_ms.max(LINGER_MS));
+                *complain_at = now.plus_ms(since_ms.clamp(LINGER_MS, LINGER_MAX_MS));
                 self.note(seat, Happening::Lingers { since_ms }, Actor::Usher);
             }
         }
@@ -291,7 +291,9 @@ impl Machine {
 
     /// Ends a process that has no seat.
     pub(super) fn end_stray(&mut self, key: &Arc<crate::domain::SeatKey>, started: Arc<Started>) {
-        self.strays.insert((Arc::clone(key), started.generation));
+        let generation = started.generation;
+        self.strays.insert((Arc::clone(key), generation));
+        self.act(Action::EndProbe { key: Arc::clone(key), generation });
         self.act(Action::Clean(started));
     }
 }

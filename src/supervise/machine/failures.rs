@@ -7,7 +7,7 @@ use crate::domain::Failure;
 use crate::supervise::rules::{FAILURES_REMEMBERED_MAX, SeatRules, backoff_ms, counts_as_crash};
 
 /// The failures of a seat within `restart.within`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Failures {
     /// When, and whether it counts as a crash; oldest first.
     at: VecDeque<(Moment, bool)>,

@@ -14,7 +14,7 @@ const REMEMBERED_MAX: usize = 4_096;
 type Times = VecDeque<u64>;
 
 /// How long starts took.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct History {
     seats: BTreeMap<Arc<SeatKey>, Times>,
     apps: BTreeMap<AppSlug, Times>,

@@ -21,7 +21,7 @@ use crate::supervise::rules::{
 
 /// What a look at a ready seat leads to.
 enum Finding {
-    LookAgain(Moment),
+    LookAgain(Option<Moment>),
     Seal(StopReason),
     Stop(StopReason),
 }
@@ -35,9 +35,9 @@ impl Machine {
             let (doing, cause) = ("asking the seat", "it refuses connections".to_owned());
             return self.unhealthy(now, seat, Failure::System { doing, cause });
         }
-        if ready.look_at <= now {
+        if ready.look_at.is_some_and(|at| at <= now) {
             // The answer sets the next look; without one there is a look all the same.
-            ready.look_at = now.plus_ms(RECHECK_MS);
+            ready.look_at = Some(now.plus_ms(RECHECK_MS));
             self.actions.push(Action::Observe { key, generation });
         }
         if ready.weigh_at.is_some_and(|at| at <= now) {
@@ -57,7 +57,7 @@ impl Machine {
             Finding::LookAgain(at) => ready.look_at = at,
             Finding::Seal(reason) => {
                 ready.sealing = Some(reason);
-                ready.look_at = now.plus_ms(RECHECK_MS);
+                ready.look_at = Some(now.plus_ms(RECHECK_MS));
                 let (key, generation) = (Arc::clone(&seat.key), seat.generation);
                 self.act(Action::SealIfUnused { key, generation });
             }
@@ -81,7 +81,7 @@ impl Machine {
         if let State::Ready(ready) = &mut seat.state {
             ready.activity = activity;
             ready.sealing = None;
-            ready.look_at = now.plus_ms(RECHECK_MS);
+            ready.look_at = Some(now.plus_ms(RECHECK_MS));
         }
     }
 
@@ -95,7 +95,7 @@ impl Machine {
                 ready.computed_at = Some(now);
             }
         }
-        let may_stop_soon = ready.look_at <= now.plus_ms(2 * WEIGH_MS);
+        let may_stop_soon = ready.look_at.is_some_and(|at| at <= now.plus_ms(2 * WEIGH_MS));
         let often = seat.rules.memory_max_bytes.is_some() || may_stop_soon;
         ready.weigh_at = Some(now.plus_ms(if often { WEIGH_OFTEN_MS } else { WEIGH_MS }));
         if let (Some(used_bytes), Some(limit_bytes)) =
@@ -125,22 +125,23 @@ impl Machine {
 
 impl Ready {
     fn finding(&self, rules: &SeatRules, now: Moment) -> Finding {
-        let soon = now.plus_ms(RECHECK_MS);
         if self.examined_until.is_some() {
-            return Finding::LookAgain(soon);
+            return Finding::LookAgain(Some(now.plus_ms(RECHECK_MS)));
         }
         if self.outdated && self.activity.is_quiet(now) {
             return Finding::Seal(StopReason::Replaced);
         }
-        let outlook = self.outlook(rules, now);
-        match outlook.stop {
+        match self.outlook(rules, now).stop {
             Some((at, StopReason::Idle)) if at <= now => Finding::Seal(StopReason::Idle),
             Some((at, reason)) if at <= now => Finding::Stop(reason),
-            Some(_) | None => {
-                let again = outlook.look_again_at.unwrap_or(Moment(u64::MAX));
-                let again = if self.outdated { again.min(soon) } else { again };
-                Finding::LookAgain(again.max(now.plus_ms(1)))
-            }
+            Some(_) | None => Finding::LookAgain(self.next_look(rules, now)),
         }
+    }
+
+    /// When a rule could end it at the earliest.
+    pub(super) fn next_look(&self, rules: &SeatRules, now: Moment) -> Option<Moment> {
+        let soon = Some(now.plus_ms(RECHECK_MS)).filter(|_| self.outdated);
+        let of_rules = self.outlook(rules, now).look_again_at;
+        of_rules.into_iter().chain(soon).min().map(|at| at.max(now.plus_ms(1)))
     }
 }

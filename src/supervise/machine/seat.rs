@@ -12,7 +12,7 @@ use crate::supervise::event::WaiterId;
 use crate::supervise::rules::{ADOPTED_SILENCE_MAX_MS, SeatRules};
 
 /// A seat.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Seat {
     pub(super) key: Arc<SeatKey>,
     pub(super) rules: Arc<SeatRules>,
@@ -33,7 +33,7 @@ pub(super) struct Seat {
 }
 
 /// Where a seat is in its life, with what is only known there.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum State {
     Absent,
     Queued,
@@ -46,7 +46,7 @@ pub(super) enum State {
 }
 
 /// A process that does not answer yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Probing {
     pub(super) started: Arc<Started>,
     pub(super) launched_at: Moment,
@@ -57,7 +57,7 @@ pub(super) struct Probing {
 }
 
 /// A seat that may be used.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ready {
     pub(super) started: Arc<Started>,
     pub(super) launched_at: Moment,
@@ -69,8 +69,8 @@ pub(super) struct Ready {
     pub(super) meter: CpuMeter,
     pub(super) computed_at: Option<Moment>,
     pub(super) memory_bytes: Option<u64>,
-    /// When the rules have to be looked at.
-    pub(super) look_at: Moment,
+    /// When the rules have to be looked at; `None`: no rule can end it.
+    pub(super) look_at: Option<Moment>,
     /// When it is measured; `None`: it has no process of ours.
     pub(super) weigh_at: Option<Moment>,
     /// Its configuration changed since the launch.
@@ -83,7 +83,7 @@ pub(super) struct Ready {
 }
 
 /// A launch that is being ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Stopping {
     pub(super) phase: Phase,
     /// When the launch began; for how long it ran.
@@ -98,7 +98,7 @@ pub(super) struct Stopping {
 }
 
 /// What remains to be done to end a launch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Phase {
     /// The launch was given up; there may be a process or not.
     Aborting { complain_at: Moment },
@@ -201,8 +201,8 @@ impl Seat {
 }
 
 impl Ready {
-    pub(super) fn deadline(&self) -> Moment {
-        [self.weigh_at, self.examined_until].into_iter().flatten().fold(self.look_at, Moment::min)
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        [self.look_at, self.weigh_at, self.examined_until].into_iter().flatten().min()
     }
 
     pub(super) fn outlook(&self, rules: &SeatRules, now: Moment) -> Outlook {

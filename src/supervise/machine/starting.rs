@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::seat::{Probing, Ready, Seat, State};
 use super::{Machine, Refusal};
 use crate::clock::Moment;
-use crate::domain::{Actor, Failure, Generation, StopReason};
+use crate::domain::{Actor, Failure, Generation, SeatKey, StopReason};
 use crate::launch::Started;
 use crate::supervise::Happening;
 use crate::supervise::activity::{Activity, CpuMeter};
@@ -93,12 +93,19 @@ impl Machine {
             return;
         }
         let starts_max = usize::try_from(self.limits.starts_at_once_max).unwrap_or(usize::MAX);
-        let mut places = starts_max.saturating_sub(self.starting());
-        while places > 0 {
-            let Some(key) = self.queue.pop_front() else { return };
+        let places = starts_max.saturating_sub(self.starting());
+        for _ in 0..places {
+            let Some(index) = self.queue.iter().position(|key| !self.has_stray(key)) else {
+                return;
+            };
+            let Some(key) = self.queue.remove(index) else { return };
             self.with_seat(&key, None, |machine, seat| machine.launch(now, seat));
-            places -= 1;
         }
+    }
+
+    /// Whether an old process of this seat is still being ended.
+    fn has_stray(&self, key: &Arc<SeatKey>) -> bool {
+        self.strays.iter().any(|(stray, _)| stray == key)
     }
 
     fn launch(&mut self, now: Moment, seat: &mut Seat) {
@@ -198,17 +205,14 @@ impl Machine {
             meter: CpuMeter::default(),
             computed_at: None,
             memory_bytes: None,
-            look_at: now,
+            look_at: None,
             weigh_at: started.pid.map(|_| now.plus_ms(WEIGH_OFTEN_MS)),
             outdated: started.fingerprint != seat.rules.fingerprint,
             sealing: None,
             examined_until: None,
             started: Arc::clone(&started),
         };
-        ready.look_at = ready.outlook(&seat.rules, now).look_again_at.unwrap_or(Moment(u64::MAX));
-        if ready.outdated {
-            ready.look_at = now.plus_ms(crate::supervise::rules::RECHECK_MS);
-        }
+        ready.look_at = ready.next_look(&seat.rules, now);
         if !was_ready_before {
             self.note_ready(now, seat, &started, *launched_at);
         }
