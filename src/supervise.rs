@@ -6,9 +6,12 @@
 //! It chooses no status code and knows no HTTP.
 
 pub mod activity;
+pub mod event;
 mod lease;
+pub mod machine;
 mod note;
 mod refusal;
+pub mod rules;
 mod view;
 
 pub use lease::{Lease, WebSocketLease};
