@@ -24,9 +24,11 @@ pub mod launch;
 
 pub mod supervise;
 
-pub mod account;
-
 pub mod observe;
+
+pub mod store;
+
+pub mod account;
 
 pub mod pages;
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use sysinfo::{Disks, Networks, System};
 
+use crate::domain::SeatKey;
+
 /// The machine at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MachineSample {
@@ -32,6 +34,21 @@ pub struct MachineSample {
     pub network_out_bytes_per_s: f64,
     /// The load average of the last minute.
     pub load_1m: f64,
+}
+
+/// A seat at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeatSample {
+    /// Which seat.
+    pub key: Arc<SeatKey>,
+    /// Cores in use since the last sample.
+    pub cpu_cores: f64,
+    /// Memory that only the seat has.
+    pub memory_bytes: u64,
+    /// Threads of its processes; `None`: not measured.
+    pub threads: Option<u32>,
+    /// Open files of its processes; `None`: not measured.
+    pub open_files: Option<u32>,
 }
 
 /// The latest sample, for whoever wants to show it. Cheap to clone.
