@@ -6,8 +6,8 @@
 //! the doors. End: the doors close and WebSockets are told to come back, the seats are ended or
 //! left, the account is written, and the process leaves.
 
-mod account;
 mod handover;
+mod record;
 mod signals;
 mod state;
 
@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::{Clock, OsClock};
 use crate::config::Snapshot;
+use crate::config::watch::Watch;
 use crate::control::{self, Outcome};
 use crate::domain::Actor;
 use crate::edge::{Edge, EdgeParts, Listener};
@@ -90,7 +91,7 @@ struct House {
     edge: Edge<Gate>,
     operations: Arc<Operations>,
     supervisor: Supervisor,
-    account: account::Writer,
+    account: record::Writer,
     desk: control::Desk,
 }
 
@@ -115,7 +116,11 @@ async fn run(snapshot: Snapshot, pages: Pages) -> Result<(), String> {
         () = told_to_leave(&mut signals) => return Ok(()),
     };
     let (file_changed, mut changes) = mpsc::channel(1);
-    let _watch = operate::watch(&watched, file_changed);
+    let _watch = Watch::start(std::slice::from_ref(&watched), move |_| {
+        // A full channel holds the same wish already.
+        let _ = file_changed.try_send(());
+    })
+    .map_err(|error| format!("{} cannot be watched: {error}", watched.display()))?;
     predecessor.tell_serving();
     let leaving = loop {
         tokio::select! {
@@ -165,11 +170,16 @@ async fn build(
         log::warn!("{warning}");
     }
     let snapshot = Arc::new(snapshot);
-    let (account, writer) = account::start(&snapshot, Arc::clone(&clock))?;
+    let (account, writer) = record::start(&snapshot, Arc::clone(&clock))?;
     let launchers = Launchers::new(&fixed.state_dir, Arc::clone(&clock))
+        .map(Arc::new)
         .map_err(|error| format!("{}: {error}", fixed.state_dir.display()))?;
-    let supervisor = account::supervise(&snapshot, &clock, Arc::new(launchers), &account).await?;
-    let observer = account::observe(&snapshot, &clock);
+    let from_seat = {
+        let launchers = Arc::clone(&launchers);
+        Arc::new(move |peer, local| launchers.is_from_seat(peer, local))
+    };
+    let supervisor = record::supervise(&snapshot, &clock, launchers, &account).await?;
+    let observer = record::observe(&snapshot, &clock);
     let operations = Arc::new(Operations::new(Parts {
         in_force: InForce {
             snapshot: Arc::clone(&snapshot),
@@ -187,12 +197,8 @@ async fn build(
     let desk = control::Desk::default();
     tokio::spawn(control::serve(control, Arc::clone(&operations), desk.clone()));
     let gate = Gate::new(Arc::clone(&operations), secret, &platform::host_name());
-    let edge = Edge::new(EdgeParts {
-        keeper: Arc::new(gate),
-        clock,
-        from_seat: Arc::new(|_, _| false),
-        threads: fixed.threads,
-    });
+    let edge =
+        Edge::new(EdgeParts { keeper: Arc::new(gate), clock, from_seat, threads: fixed.threads });
     for listener in &listeners {
         edge.open(listener).map_err(|error| format!("{}: {error}", listener.address()))?;
     }
@@ -272,8 +278,7 @@ async fn leave(house: House, leaving: Leaving) {
     };
     // The listeners stay open for a successor, who has them too; for nobody else.
     drop(listeners);
-    let (cut_off, ()) =
-        tokio::join!(edge.drain(CONNECTIONS_END_WITHIN), supervisor.drain(how));
+    let (cut_off, ()) = tokio::join!(edge.drain(CONNECTIONS_END_WITHIN), supervisor.drain(how));
     if cut_off > 0 {
         log::info!("{cut_off} connections were cut off");
     }

@@ -175,9 +175,7 @@ async fn converse(stream: UnixStream, operations: &Operations) -> io::Result<()>
 
 async fn answer(request: Request, operations: &Operations) -> Reply {
     match request {
-        Request::Status => {
-            Reply { exit: 0, lines: Vec::new(), value: Some(operations.status()) }
-        }
+        Request::Status => Reply { exit: 0, lines: Vec::new(), value: Some(operations.status()) },
         Request::Reload => Reply::of(operations.reload_ordered().await),
         Request::Seat { order, user, app } => {
             Reply::of(operations.order_seats(order.into(), &user, app.as_deref()).await)

@@ -70,11 +70,13 @@ pub struct Report {
 }
 
 impl Report {
-    fn done(line: impl Into<String>) -> Self {
+    /// It went well.
+    pub fn done(line: impl Into<String>) -> Self {
         Self { exit: 0, lines: vec![line.into()] }
     }
 
-    fn failed(line: impl Into<String>) -> Self {
+    /// It did not.
+    pub fn failed(line: impl Into<String>) -> Self {
         Self { exit: 1, lines: vec![line.into()] }
     }
 }

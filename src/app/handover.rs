@@ -170,13 +170,11 @@ pub(super) async fn begin(
         let socket = listener.duplicate().map_err(|error| error.to_string())?;
         sockets.push((listener.door(), socket.into()));
     }
-    let of = |door| {
-        sockets.iter().filter(move |(at, _)| *at == door).map(|(_, socket)| socket.as_fd())
-    };
+    let of =
+        |door| sockets.iter().filter(move |(at, _)| *at == door).map(|(_, socket)| socket.as_fd());
     let (main, admin) = (of(Door::Main).collect::<Vec<_>>(), of(Door::Admin).collect::<Vec<_>>());
-    let mut process =
-        successor::start(binary, file, VARIABLE, theirs.as_fd(), &main, &admin)
-            .map_err(|error| format!("{} cannot be started: {error}", binary.display()))?;
+    let mut process = successor::start(binary, file, VARIABLE, theirs.as_fd(), &main, &admin)
+        .map_err(|error| format!("{} cannot be started: {error}", binary.display()))?;
     drop(theirs);
     let mut channel = UnixStream::from_std(ours).map_err(|error| error.to_string())?;
     match tokio::time::timeout(PREPARED_WITHIN, heard(&mut channel)).await {

@@ -89,8 +89,7 @@ pub fn reload(file: &Path) -> Outcome {
 
 /// `usher seat …`
 pub fn seat(file: &Path, order: SeatOrder, user: &str, app: Option<&str>) -> Outcome {
-    let request =
-        Request::Seat { order, user: user.to_owned(), app: app.map(ToOwned::to_owned) };
+    let request = Request::Seat { order, user: user.to_owned(), app: app.map(ToOwned::to_owned) };
     ask(file, &request, print_lines)
 }
 

@@ -25,8 +25,7 @@ pub(super) fn status(value: &Value) -> String {
     for problem in usher["configuration"]["problems"].as_array().into_iter().flatten() {
         let _ = writeln!(text, "problem: {}", plain(problem));
     }
-    let rows: Vec<[String; 9]> =
-        value["seats"].as_array().into_iter().flatten().map(row).collect();
+    let rows: Vec<[String; 9]> = value["seats"].as_array().into_iter().flatten().map(row).collect();
     if rows.is_empty() {
         text.push_str("no seat\n");
     } else {
@@ -62,9 +61,7 @@ fn plain(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            value.to_string()
-        }
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     };
     text.chars().filter(|c| !c.is_control()).collect()
 }

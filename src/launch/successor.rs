@@ -56,12 +56,8 @@ pub fn start(
     let channel = copy(&channel)?;
     let main = main.iter().map(copy).collect::<io::Result<Vec<_>>>()?;
     let admin = admin.iter().map(copy).collect::<io::Result<Vec<_>>>()?;
-    let told = format!(
-        "{};{};{}",
-        platform::pass_on(channel.as_fd())?,
-        numbers(&main)?,
-        numbers(&admin)?
-    );
+    let told =
+        format!("{};{};{}", platform::pass_on(channel.as_fd())?, numbers(&main)?, numbers(&admin)?);
     Command::new(binary)
         .arg("serve")
         .arg("-c")
