@@ -70,7 +70,7 @@ enum Command {
         file: File,
         /// What to do
         #[arg(value_enum)]
-        order: SeatOrder,
+        order: OrderArgument,
         /// Whose seat
         user: String,
         /// Which app
@@ -100,6 +100,29 @@ enum Command {
     },
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum OrderArgument {
+    /// Start it, and wait until it is ready
+    Start,
+    /// Stop it, and wait until it has ended
+    Stop,
+    /// Stop it and start it again
+    Restart,
+    /// Print the end of its log
+    Log,
+}
+
+impl From<OrderArgument> for SeatOrder {
+    fn from(order: OrderArgument) -> Self {
+        match order {
+            OrderArgument::Start => SeatOrder::Start,
+            OrderArgument::Stop => SeatOrder::Stop,
+            OrderArgument::Restart => SeatOrder::Restart,
+            OrderArgument::Log => SeatOrder::Log,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve { file } => app::serve(&file.config),
@@ -108,7 +131,7 @@ fn main() -> ExitCode {
         Command::Status { file, json } => client::status(&file.config, json),
         Command::Reload { file } => client::reload(&file.config),
         Command::Seat { file, order, user, app } => {
-            client::seat(&file.config, order, &user, app.as_deref())
+            client::seat(&file.config, order.into(), &user, app.as_deref())
         }
         Command::Kick { file, user } => client::kick(&file.config, &user),
         Command::Notice { file, text } => client::notice(&file.config, &text),

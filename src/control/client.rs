@@ -16,7 +16,7 @@ use crate::operate;
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(150);
 
 /// `usher seat ORDER`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SeatOrder {
     /// Start it, and wait until it is ready

@@ -112,7 +112,8 @@ fn duration_ms(text: &str) -> Result<u64, Wrong> {
 /// A duration in the notation of the file, in the largest unit that keeps it whole.
 pub(in crate::config) fn show_duration_ms(ms: u64) -> String {
     // Weeks are read but not written: 14d is clearer beside 30d than 2w.
-    let unit = DURATION_UNITS[..5].iter().rev().find(|(_, unit_ms)| ms % unit_ms == 0 && ms > 0);
+    let unit =
+        DURATION_UNITS[..5].iter().rev().find(|(_, unit_ms)| ms.is_multiple_of(*unit_ms) && ms > 0);
     unit.map_or("0s".to_owned(), |(name, unit_ms)| format!("{}{name}", ms / unit_ms))
 }
 
@@ -176,7 +177,7 @@ fn size_bytes(text: &str) -> Result<u64, Wrong> {
 
 /// A size in the notation of the file, in the largest unit that keeps it whole.
 pub(in crate::config) fn show_size_bytes(bytes: u64) -> String {
-    let unit = SIZE_UNITS.iter().rev().find(|(_, unit)| bytes % unit == 0 && bytes > 0);
+    let unit = SIZE_UNITS.iter().rev().find(|(_, unit)| bytes.is_multiple_of(*unit) && bytes > 0);
     unit.map_or("0B".to_owned(), |(name, unit)| format!("{}{name}", bytes / unit))
 }
 
