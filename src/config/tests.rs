@@ -3,6 +3,7 @@
 mod bad_apps;
 mod bad_door;
 mod bad_users;
+mod bad_yaml;
 mod examples;
 mod good;
 mod random;

@@ -305,7 +305,7 @@ mod tests {
         fn expect(&self, content: &str) {
             loop {
                 let files = self.told.recv_timeout(DEADLINE).expect("it is noticed");
-                assert_eq!(files, [self.file.clone()]);
+                assert_eq!(files, std::slice::from_ref(&self.file));
                 if fs::read_to_string(&self.file).is_ok_and(|now| now == content) {
                     return;
                 }
@@ -390,7 +390,7 @@ mod tests {
         fs::write(root.path().join("conf/other"), "x").expect("written");
         assert_eq!(watcher.take_changed(), [] as [PathBuf; 0]);
         fs::write(&file, "longer than it was").expect("written");
-        assert_eq!(watcher.take_changed(), [file.clone()]);
+        assert_eq!(watcher.take_changed(), std::slice::from_ref(&file));
         fs::remove_file(&file).expect("removed");
         assert_eq!(watcher.take_changed(), [] as [PathBuf; 0]);
         fs::write(&file, "back, and different").expect("written");
