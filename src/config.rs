@@ -15,6 +15,7 @@ mod nearest;
 mod report;
 mod schema;
 mod scope;
+mod table;
 #[cfg(test)]
 mod tests;
 pub mod watch;

@@ -7,8 +7,8 @@ use super::kinds::{
     ModuleName, NetworkText, Nullable, PasswordHashText, PathText, PersonName, Port, PortRange,
     SocketAddress, Span, TotpSecret, UrlPath, Variables, Whole, Words, Zone,
 };
-use super::scope::Default::{Is, Required};
-use super::scope::{AnyKey, Each, Group, Key, Named, Section};
+use super::table::Default::{Is, Required};
+use super::table::{AnyKey, Each, Group, Key, Named, Section};
 use super::{Connect, LaunchMode, Proof};
 use crate::domain::{Language, Role};
 

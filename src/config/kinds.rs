@@ -5,21 +5,23 @@ mod addresses;
 mod names;
 mod secrets;
 mod units;
+mod variables;
+mod web;
 
 pub(super) use addresses::{NetworkText, SocketAddress};
-pub(super) use names::{
-    AppName, Argument, HeaderText, HostText, IssuerText, Line, ModuleName, PathText, PersonName,
-    UrlPath, Variables, Zone,
-};
+pub(super) use names::{AppName, Argument, Line, ModuleName, PathText, PersonName, Zone};
 pub(super) use secrets::{PasswordHashText, TotpSecret};
 pub(super) use units::{Attempts, Bytes, Cores, Port, PortRange, Span, Whole};
+pub(super) use variables::Variables;
+pub(super) use web::{HeaderText, HostText, IssuerText, UrlPath};
 
 use serde_json::{Value as Json, json};
 
 use super::file::{Node, Value};
 use super::nearest::nearest;
 use super::report::{Wrong, quoted, wrong};
-use super::scope::{Each, Group, Kind, Named, Placed, Section, Shape, Spot};
+use super::scope::{Placed, Spot};
+use super::table::{Each, Group, Kind, Named, Section, Shape};
 
 /// A kind that is written as a single value.
 pub(super) trait Scalar: Sync + 'static {

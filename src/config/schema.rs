@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::file::{Node, Place, Value};
 use super::keys;
-use super::scope::{AnyKey, Default, Section, default_node};
+use super::table::{AnyKey, Default, Section, default_node};
 
 /// The schema of the whole file.
 pub(super) fn of_file() -> Json {

@@ -7,7 +7,8 @@ use super::{Base, files};
 use crate::config::keys::{app, restart, top};
 use crate::config::kinds::{AppName, Scalar as _};
 use crate::config::report::{quoted, wrong};
-use crate::config::scope::{Key, Scope};
+use crate::config::scope::Scope;
+use crate::config::table::Key;
 use crate::config::{App, Connect, Program};
 use crate::domain::AppSlug;
 

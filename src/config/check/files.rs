@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use crate::config::report::wrong;
-use crate::config::scope::{Key, Scope};
+use crate::config::scope::Scope;
+use crate::config::table::Key;
 
 /// Tells that a file is not there without which the door cannot open.
 pub(super) fn require<K>(scope: &Scope<'_>, key: &Key<K>, file: Option<&Path>) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::config::file::{self, Node, Place, Value};
 use crate::config::keys;
-use crate::config::scope::{AnyKey, Default, Section, default_node, same};
+use crate::config::table::{AnyKey, Default, Section, default_node, same};
 
 /// Keys whose value in the example is an example: they have no default, or say who is who.
 const EXAMPLES: [&str; 9] = [
