@@ -409,7 +409,7 @@ impl Snapshot {
 
 /// The JSON Schema of the configuration file, for editors; pretty-printed.
 pub fn schema() -> String {
-    format!("{:#}\n", schema::of_file())
+    format!("{:#}", schema::of_file())
 }
 
 pub use check::state_dir_of;
