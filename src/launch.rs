@@ -1,10 +1,19 @@
 //! How a seat's process comes to be, is watched and is ended: the trait [`Launcher`] and its
 //! contract. Processes are started below this module only. It knows nothing of users' requests,
 //! states or retries: those are `supervise`'s.
+//!
+//! [`Launchers`] (`dispatch`) picks the kind: `spawn` for Streamlit, `command`, `upstream`. A kind
+//! makes a plan out of the `environment`, a `place` to listen at (`ports`) and what the
+//! `interpreter` has; `begin` turns it into a recorded process (`record`, `output`). From then on
+//! all kinds are alike: `processes` watches, measures and ends, `members` says which processes are
+//! meant, `health` asks whether they answer, `origin` whose a connection is.
+//!
+//! Whatever a seat starts stays its own: a seat is its session, the descendants of it, and whatever
+//! carries its mark (`USHER_SEAT` in the environment: state folder, seat, generation). So what an
+//! app starts ends with it, and what an usher started that was killed before it could write the
+//! record is found all the same.
 
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -126,7 +135,8 @@ pub trait Launcher: Send + Sync {
     /// The answer comes from somebody else, or can never come.
     async fn healthy(&self, app: &config::App, started: &Started) -> Result<(), Failure>;
 
-    /// Returns when the process has ended; pending for ever for an upstream.
+    /// Returns when the process has ended; pending for ever for an upstream. What it started may
+    /// still run: [`Launcher::kill`] ends that, and [`Launcher::forget`] has to follow.
     async fn exited(&self, started: &Started) -> Exit;
 
     /// Asks the process and everything it started to end (TERM).
@@ -139,7 +149,8 @@ pub trait Launcher: Send + Sync {
     async fn forget(&self, started: &Started);
 
     /// What earlier ushers started and still runs, is what it claims to be (process number and
-    /// start time), and so may be adopted. What does not belong is ended.
+    /// start time), and so may be adopted. What does not belong is ended. To be called once, before
+    /// the first start: a process that is being started has no record yet.
     async fn survivors(&self) -> Vec<Started>;
 
     /// What the process and everything it started use now; `None` if it is gone or unknown.
@@ -148,9 +159,4 @@ pub trait Launcher: Send + Sync {
 
     /// The last lines of a launch's log, at most `lines_max` and 64 KiB, oldest first.
     async fn log_tail(&self, key: &SeatKey, lines_max: usize) -> Vec<String>;
-}
-
-/// Makes a folder and those around it that are missing, for this account only.
-fn make_folder(path: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

@@ -1,11 +1,12 @@
 //! What usher asks of the operating system beyond the standard library, and the only place that may
 //! use `unsafe`. It decides nothing and knows no noun of usher's.
 //!
-//! `process` waits for and signals processes by handles that a reused number cannot mislead, `table`
+//! `files` makes what only this account can read, `process` waits for and signals processes by handles that a reused number cannot mislead, `table`
 //! lists what runs, `sockets` makes listening sockets and says who else has one, `peers` says whose
 //! the other end of a connection is, `streams` sets the options of connections. All of it is Linux
 //! today; another system needs these modules and [`detach`] anew, and nothing else.
 
+pub mod files;
 pub mod peers;
 pub mod process;
 pub mod sockets;

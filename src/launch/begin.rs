@@ -11,8 +11,9 @@ use std::sync::Arc;
 use super::environment::{self, Environment, MARK};
 use super::place::Place;
 use super::shared::Shared;
-use super::{Launch, Started, make_folder, output};
+use super::{Launch, Started, output};
 use crate::domain::{Failure, LaunchKind};
+use crate::platform::files;
 
 /// What is to be started.
 pub(super) struct Plan {
@@ -69,7 +70,7 @@ struct Begun {
 
 impl Begun {
     fn new(shared: &Arc<Shared>, launch: &Launch, mut plan: Plan) -> Result<Self, Failure> {
-        make_folder(&launch.data_dir)
+        files::make_private_folder(&launch.data_dir)
             .map_err(|error| system("making the user's data folder", &error))?;
         let endpoint = plan.place.endpoint();
         let launched_at = shared.clock.wall();

@@ -125,6 +125,7 @@ impl Launcher for Launchers {
     async fn healthy(&self, app: &App, started: &Started) -> Result<(), Failure> {
         let question = Question::of(app);
         let mut pauses = Pauses::new();
+        let mut is_known = false;
         loop {
             let answer = question.ask(&started.endpoint).await;
             match (started.kind, answer) {
@@ -135,7 +136,7 @@ impl Launcher for Launchers {
                 (LaunchKind::Upstream, Answer::NotYet) | (_, Answer::Nobody) => {}
                 // A wrong answer may be somebody else's: then there is no use in waiting.
                 (_, Answer::NotYet) => {
-                    self.is_the_seat(started, None).await?;
+                    is_known = is_known || self.is_the_seat(started, None).await?;
                 }
                 (_, Answer::Healthy(listener)) => {
                     if self.is_the_seat(started, listener).await? {

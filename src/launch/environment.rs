@@ -116,3 +116,28 @@ fn set<N: Into<OsString>, V: Into<OsString>>(
 ) {
     environment.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_usher_s_alone_stays() {
+        for (name, kept) in [
+            ("PATH", true),
+            ("XDG_RUNTIME_DIR", true),
+            ("https_proxy", true),
+            ("NOTIFY_SOCKET", false),
+            ("LISTEN_FDS", false),
+            ("CREDENTIALS_DIRECTORY", false),
+            ("AWS_SECRET_ACCESS_KEY", false),
+            ("LC_ALL", false),
+            ("LANG", false),
+            ("PYTHONPATH", false),
+            ("STREAMLIT_SERVER_PORT", false),
+            (MARK, false),
+        ] {
+            assert_eq!(is_kept(OsStr::new(name)), kept, "{name}");
+        }
+    }
+}

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use tokio::io::AsyncReadExt;
 
 use super::environment::Environment;
 use crate::domain::Failure;
+use crate::platform::files::{self, Stamp};
 
 /// How long an interpreter may take to say what it has: a cold disk needs seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -45,9 +45,6 @@ struct Known {
     package: PathBuf,
     stamps: [Option<Stamp>; 2],
 }
-
-/// What changes when a file or folder is replaced or a package upgraded.
-type Stamp = (u64, i64, i64);
 
 #[derive(Deserialize)]
 struct Answer {
@@ -100,7 +97,7 @@ pub(super) fn find_program(
     if name.components().count() != 1 || name.is_absolute() {
         let path = working_directory.join(name);
         return match std::fs::metadata(&path) {
-            Ok(metadata) if is_executable(&metadata) => Ok(path),
+            Ok(metadata) if files::is_executable(&metadata) => Ok(path),
             Ok(_) => Err(missing("it is not an executable file")),
             Err(error) => Err(missing(&error.to_string())),
         };
@@ -108,19 +105,12 @@ pub(super) fn find_program(
     let folders = environment.get(OsStr::new("PATH")).map(OsString::as_os_str).unwrap_or_default();
     std::env::split_paths(folders)
         .map(|folder| working_directory.join(folder).join(name))
-        .find(|path| std::fs::metadata(path).is_ok_and(|metadata| is_executable(&metadata)))
+        .find(|path| std::fs::metadata(path).is_ok_and(|metadata| files::is_executable(&metadata)))
         .ok_or_else(|| missing("there is no such program in PATH"))
 }
 
-fn is_executable(metadata: &std::fs::Metadata) -> bool {
-    metadata.is_file() && metadata.mode() & 0o111 != 0
-}
-
 fn stamps(python: &Path, package: &Path) -> [Option<Stamp>; 2] {
-    [python, package].map(|path| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec()))
-    })
+    [files::stamp(python), files::stamp(package)]
 }
 
 async fn ask(

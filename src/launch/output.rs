@@ -1,12 +1,12 @@
 //! What an app prints: appended to a file, not a pipe, so that it survives usher; and the end of
 //! that file for people.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::clock::Timestamp;
+use crate::platform::files;
 
 /// As much of the end of a log as is ever read, in bytes.
 const TAIL_BYTES_MAX: u64 = 64 * 1024;
@@ -20,9 +20,9 @@ const HEADER: &str = "--- usher: ";
 /// What the system says of the file or its folder.
 pub(super) fn open(path: &Path, at: Timestamp, headline: &str) -> io::Result<File> {
     if let Some(folder) = path.parent() {
-        super::make_folder(folder)?;
+        files::make_private_folder(folder)?;
     }
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let mut file = files::append_private(path)?;
     let one_line: String = headline.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     writeln!(file, "{HEADER}{} {one_line}", shown(at))?;
     Ok(file)

@@ -99,10 +99,10 @@ impl Processes {
         let (pid, start_ticks) = identity;
         let child = self.children.lock().get(&pid).cloned();
         if let Some(mut child) = child.filter(|child| child.start_ticks == start_ticks) {
-            return match child.exit.wait_for(Option::is_some).await {
-                Ok(exit) => exit.unwrap_or(Exit::Unknown),
-                Err(_) => Exit::Unknown,
-            };
+            // Who waits for it may have gone, with the event loop that it was started in.
+            if let Ok(exit) = child.exit.wait_for(Option::is_some).await {
+                return exit.unwrap_or(Exit::Unknown);
+            }
         }
         match Handle::open(pid, start_ticks) {
             Ok(Some(handle)) => match handle.ended().await {

@@ -4,22 +4,21 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
+use super::Started;
 use super::interpreter::Interpreters;
 use super::origin::Origins;
 use super::ports::Ports;
 use super::processes::Processes;
 use super::record::{Record, Records, remove_file};
-use super::{Started, make_folder};
 use crate::clock::Clock;
 use crate::domain::{Endpoint, Generation, SeatKey};
-use crate::platform::table;
+use crate::platform::{files, table};
 
 /// Seats whose log file is remembered; beyond, those of the past are forgotten.
 const LOG_FILES_MAX: usize = 4096;
@@ -50,7 +49,7 @@ impl Shared {
     /// What the system says of them.
     pub(super) fn new(state_dir: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
         for folder in ["seats", "sockets", "programs"] {
-            make_folder(&state_dir.join(folder))?;
+            files::make_private_folder(&state_dir.join(folder))?;
         }
         // Marks must be the same however the folder was named at this start.
         let state_dir = state_dir.canonicalize()?;
@@ -92,9 +91,7 @@ impl Shared {
         }
         // An interpreter that reads it at this moment reads the old or the new, never half.
         let part = tempfile_beside(&path);
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
-        file.write_all(text.as_bytes())?;
+        files::create_private(&part)?.write_all(text.as_bytes())?;
         fs::rename(&part, &path)?;
         Ok(path)
     }

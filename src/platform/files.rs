@@ -1,0 +1,50 @@
+//! Files and folders for this account only, and what tells one file from another.
+
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Changes when the file or folder is replaced, or something is added to the folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    modified_s: i64,
+    modified_ns: i64,
+}
+
+/// Makes a folder and those around it that are missing. What is there keeps its rights.
+///
+/// # Errors
+/// What the system says.
+pub fn make_private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Opens a file to write at its end, and makes it if it is missing.
+///
+/// # Errors
+/// What the system says.
+pub fn append_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+/// Makes a file that must not be there yet.
+///
+/// # Errors
+/// It is there, or what else the system says.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Whether somebody may execute this file.
+pub fn is_executable(metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.mode() & 0o111 != 0
+}
+
+/// The stamp of a file or folder; `None` if it is not there.
+pub fn stamp(path: &Path) -> Option<Stamp> {
+    let found = std::fs::metadata(path).ok()?;
+    let (modified_s, modified_ns) = (found.mtime(), found.mtime_nsec());
+    Some(Stamp { inode: found.ino(), modified_s, modified_ns })
+}
