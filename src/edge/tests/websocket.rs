@@ -1,6 +1,5 @@
 //! WebSockets between browsers and seats, and those of usher's own.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -60,10 +59,9 @@ async fn next(socket: &mut Socket) -> Message {
 
 /// The code of the close frame that comes next.
 async fn close_of(socket: &mut Socket) -> u16 {
-    match next(socket).await {
-        Message::Close(Some(frame)) => frame.code.into(),
-        other => panic!("{other:?}"),
-    }
+    let message = next(socket).await;
+    let Message::Close(Some(frame)) = message else { panic!("{message:?}") };
+    frame.code.into()
 }
 
 async fn ended(log: &Log, end: StayEnd) {
@@ -383,7 +381,6 @@ async fn silent_sockets_stay_and_are_cheap() {
     }
     browser.send(Message::text("still here")).await.unwrap();
     assert_eq!(next(&mut seat).await, Message::text("still here"));
-    // What a task holds beside the streams is what its future holds.
+    // What a task holds beside its streams and its right.
     assert!(size_of::<Tunnel<super::fake::Keeper>>() < 400);
-    let _ = Arc::clone(&house.keeper);
 }
