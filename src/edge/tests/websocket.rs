@@ -71,6 +71,7 @@ async fn ended(log: &Log, end: StayEnd) {
 #[tokio::test]
 async fn what_is_said_arrives_both_ways_and_is_counted() {
     let (house, mut browser, mut seat) = pair().await;
+    house.log.until(|log| log.opened.load(Ordering::SeqCst) == 1).await;
     browser.send(Message::text("hello")).await.unwrap();
     assert_eq!(next(&mut seat).await, Message::text("hello"));
     seat.send(Message::binary(vec![7; 3_000_000])).await.unwrap();
@@ -176,6 +177,7 @@ async fn a_refusal_of_the_seat_is_passed_on() {
         assert_eq!((reply.status, reply.body.as_str()), (status, body));
         assert_eq!(house.log.line(&format!("/app/main/{path}")).await.status, status);
     }
+    assert_eq!(house.log.opened.load(Ordering::SeqCst), 0, "nobody stayed");
     let refused = client_async(
         format!("ws://{}/app/main/a", house.address).into_client_request().unwrap(),
         TcpStream::connect(house.address).await.unwrap(),
