@@ -36,6 +36,9 @@ impl<D: Doorkeeper> HttpServerApp for Entrance<D> {
         if !*shutdown.borrow() {
             session.set_keepalive(Some(0));
         }
+        // A client may send its next request before it has the answer to this one; else Pingora
+        // would give up both.
+        session.set_pipelining_enabled(true);
         LINK.scope(Arc::clone(&self.link), self.proxy.process_new_http(session, shutdown)).await
     }
 

@@ -31,13 +31,16 @@ const OF_ONE_CONNECTION: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 /// An app could keep what it serves in the browser beyond its own path, or clear what others keep.
-const NOT_FOR_BROWSERS: [HeaderName; 3] = [
+const NOT_FOR_BROWSERS: [HeaderName; 6] = [
     HeaderName::from_static("service-worker-allowed"),
     HeaderName::from_static("clear-site-data"),
-    // Usher's connections are usher's business.
+    // Only usher's own pages say what they are.
+    HeaderName::from_static("x-usher-page"),
+    // The connection to the browser is usher's business, and trailers are not passed on.
     HeaderName::from_static("keep-alive"),
+    header::UPGRADE,
+    header::TRAILER,
 ];
-const X_USHER_PAGE: HeaderName = HeaderName::from_static("x-usher-page");
 
 /// Names are written so that any header and any reader can carry them.
 const IN_NAMES: &AsciiSet = &CONTROLS.add(b'%').add(b' ').add(b'"');
@@ -106,9 +109,6 @@ pub(crate) fn to_browser(
         if head.headers.contains_key(name) {
             head.remove_header(name);
         }
-    }
-    if head.headers.contains_key(X_USHER_PAGE) {
-        head.remove_header(&X_USHER_PAGE);
     }
     remove_own_set_cookie(head)?;
     if changes.strip_bytes > 0
@@ -396,6 +396,8 @@ mod tests {
             ("Service-Worker-Allowed", "/"),
             ("Clear-Site-Data", "*"),
             ("X-Usher-Page", "home"),
+            ("Upgrade", "h2c"),
+            ("Keep-Alive", "timeout=5"),
             ("Set-Cookie", "usher_session=forged; Path=/"),
             ("Set-Cookie", "_streamlit_xsrf=1; Path=/"),
             ("Set-Cookie", " __Host-usher_session=forged"),

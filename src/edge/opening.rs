@@ -116,6 +116,7 @@ pub(crate) async fn own<D: Doorkeeper>(
     session: &mut Session,
     link: &Arc<Link>,
     socket: Box<dyn OwnWebSocket>,
+    mut line: AccessFact,
 ) -> Result<Done> {
     let Some(key) = handshake::key_of(session.req_header()) else {
         let answer = Answer::text(StatusCode::BAD_REQUEST, "not a WebSocket handshake\n");
@@ -127,6 +128,9 @@ pub(crate) async fn own<D: Doorkeeper>(
         return Ok(Done::Answered(None));
     };
     link.enter(Phase::Tunnel);
+    // It stays as long as its page, which is of no interest.
+    line.status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
+    proxy.keeper.record(line);
     tokio::spawn(Own::new(stream, early, socket).run(leaving));
     Ok(Done::Taken)
 }
@@ -171,7 +175,6 @@ async fn refused(
     let Some(head) = seat.resp_header() else { return Ok(()) };
     let mut head = head.clone();
     headers::to_browser(&mut head, &tunnel.changes(), session.req_header())?;
-    head.remove_header(&header::UPGRADE);
     head.set_version(Version::HTTP_11);
     session.write_response_header(Box::new(head), false).await?;
     while let Some(piece) = seat.read_body_bytes().await? {

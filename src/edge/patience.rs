@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn a_busy_connection_that_is_always_seen_at_the_same_phase_is_not_idle() {
         let busy = |second: u64| Seen {
-            phase: if second % 2 == 0 { Phase::Idle } else { Phase::Head },
+            phase: if second.is_multiple_of(2) { Phase::Idle } else { Phase::Head },
             requests: second as u32,
             ..QUIET
         };

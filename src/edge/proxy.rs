@@ -128,10 +128,13 @@ impl<D: Doorkeeper> Proxy<D> {
             Verdict::Events(source) => {
                 reply::events(session, link, source, self.leaving.clone()).await?;
             }
-            Verdict::Own(socket) => match opening::own(self, session, link, socket).await? {
-                opening::Done::Taken => ctx.taken = true,
-                opening::Done::Answered(incident) => ctx.incident = incident,
-            },
+            Verdict::Own(socket) => {
+                let line = ctx.line(session, link, &*self.clock);
+                match opening::own(self, session, link, socket, line).await? {
+                    opening::Done::Taken => ctx.taken = true,
+                    opening::Done::Answered(incident) => ctx.incident = incident,
+                }
+            }
         }
         Ok(true)
     }
@@ -365,10 +368,14 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
     async fn upstream_response_filter(
         &self,
         _session: &mut Session,
-        _response: &mut ResponseHeader,
+        response: &mut ResponseHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.acknowledge_at_once();
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for it, so nobody knows what would come.
+            return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
+        }
         Ok(())
     }
 

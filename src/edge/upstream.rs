@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_core::{Error, ErrorType, Result};
 
 use super::seam::ToSeat;
@@ -36,6 +36,8 @@ pub(crate) fn peer(forward: &impl ToSeat, fresh: bool) -> Result<Box<HttpPeer>> 
     };
     let group = forward.connection_group();
     peer.group_key = if fresh { group | FRESH } else { group & !FRESH };
+    // WebSockets go another way, and nothing else is switched to.
+    peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     peer.options.connection_timeout = Some(CONNECT_LIMIT);
     // None for reading: a person's work may keep a seat silent for as long as it takes.
     peer.options.idle_timeout = Some(IDLE_LIMIT);

@@ -53,6 +53,7 @@ pub(super) struct Log {
     pub in_bytes: AtomicU64,
     pub out_bytes: AtomicU64,
     pub ends: Mutex<Vec<Option<StayEnd>>>,
+    pub opened: AtomicU32,
     pub again: AtomicU32,
     pub abandoned: AtomicU32,
     pub heard: Mutex<Vec<String>>,
@@ -154,6 +155,11 @@ impl ToSeat for Right {
 }
 
 impl Tunnelled for Right {
+    fn opened(&mut self) {
+        self.log.opened.fetch_add(1, Ordering::SeqCst);
+        self.log.change();
+    }
+
     async fn closed(&self) -> CloseCode {
         let mut closing = self.closing.clone();
         match closing.wait_for(Option::is_some).await.map(|code| *code) {

@@ -41,7 +41,7 @@ async fn a_request_goes_to_the_seat_and_the_answer_comes_back() {
     // And again on the same connections.
     client.send(GET.as_bytes()).await;
     assert_eq!(client.reply().await.body, "hello");
-    let asked = asked.lock();
+    let asked = asked.lock().clone();
     let first = &asked[0];
     assert!(first.head.starts_with("GET /app/main/x?q=1 HTTP/1.1\r\n"), "{}", first.head);
     for line in [
@@ -233,6 +233,63 @@ async fn a_form_is_read_up_to_its_limit() {
     assert_eq!(client.reply().await.status, 413);
     let chunks = "POST /post HTTP/1.1\r\nHost: door\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n01234567890123456789\r\n";
     assert_eq!(house.ask(chunks).await.status, 413);
+}
+
+#[tokio::test]
+async fn requests_that_come_together_are_answered_in_their_order() {
+    let (endpoint, asked) = hello().await;
+    let house = House::new(endpoint);
+    let page = "GET /page HTTP/1.1\r\nHost: door\r\n\r\n";
+    let mut client = house.client().await;
+    client.send([GET, page, GET, GET, page].concat().as_bytes()).await;
+    for expected in ["hello", "a page\n", "hello", "hello", "a page\n"] {
+        assert_eq!(client.reply().await.body, expected);
+    }
+    client.send(page.as_bytes()).await;
+    assert_eq!(client.reply().await.body, "a page\n");
+    assert_eq!(asked.lock().len(), 3);
+}
+
+#[tokio::test]
+async fn a_client_that_asks_before_it_sends_hears_from_the_seat() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let house = House::new(Endpoint::Tcp(listener.local_addr().unwrap()));
+    let mut client = house.client().await;
+    client
+        .send(b"PUT /app/main/x HTTP/1.1\r\nHost: door\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        .await;
+    let (mut seat, _) = soon(listener.accept()).await.unwrap();
+    let mut bytes = [0; 4096];
+    let read = soon(tokio::io::AsyncReadExt::read(&mut seat, &mut bytes)).await.unwrap();
+    assert!(String::from_utf8_lossy(&bytes[..read]).contains("xpect: 100-continue"));
+    seat.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
+    assert_eq!(client.reply().await.status, 100);
+    client.send(b"body").await;
+    let mut body = [0; 4];
+    soon(tokio::io::AsyncReadExt::read_exact(&mut seat, &mut body)).await.unwrap();
+    assert_eq!(&body, b"body");
+    seat.write_all(&told("201 Created", "", "done")).await.unwrap();
+    let reply = client.reply().await;
+    assert_eq!((reply.status, reply.body.as_str()), (201, "done"));
+}
+
+#[tokio::test]
+async fn nothing_but_a_websocket_is_switched_to() {
+    let (endpoint, asked) = hello().await;
+    let house = House::new(endpoint);
+    for request in [
+        "POST /app/main/x HTTP/1.1\r\nHost: door\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n",
+        "GET /app/main/x HTTP/1.1\r\nHost: door\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n",
+    ] {
+        assert_eq!(house.ask(request).await.body, "hello");
+    }
+    for one in asked.lock().iter() {
+        assert!(!one.head.to_ascii_lowercase().contains("upgrade"), "{}", one.head);
+    }
+    *house.keeper.seat.lock() =
+        seat(|_| (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n".to_vec(), Then::End))
+            .await;
+    assert_eq!(house.ask(GET).await.status, 502);
 }
 
 #[tokio::test]
