@@ -178,7 +178,7 @@ async fn build(
         let launchers = Arc::clone(&launchers);
         Arc::new(move |peer, local| launchers.is_from_seat(peer, local))
     };
-    let supervisor = record::supervise(&snapshot, &clock, launchers, &account).await?;
+    let supervisor = record::supervise(&snapshot, &clock, launchers, secret, &account);
     let observer = record::observe(&snapshot, &clock);
     let operations = Arc::new(Operations::new(Parts {
         in_force: InForce {

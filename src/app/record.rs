@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use crate::account::{Account, FACTS_WAITING_MAX};
+use crate::account::{Account, EventFact, FACTS_WAITING_MAX};
 use crate::clock::Clock;
 use crate::config::Snapshot;
+use crate::domain::SeatKey;
 use crate::launch::Launcher;
 use crate::observe::{Latest, Observer};
-use crate::supervise::Supervisor;
+use crate::supervise::{self, SeatNote, Supervisor};
 
 /// The writer; stops when told.
 pub(super) struct Writer {}
@@ -26,13 +27,35 @@ pub(super) fn start(
     Ok((Account::new(clock, facts), Writer {}))
 }
 
-pub(super) async fn supervise(
-    _snapshot: &Arc<Snapshot>,
-    _clock: &Arc<dyn Clock>,
-    _launcher: Arc<dyn Launcher>,
-    _account: &Account,
-) -> Result<Supervisor, String> {
-    Ok(Supervisor {})
+/// The seats: a supervisor whose driver runs, and whose notes become events.
+pub(super) fn supervise(
+    snapshot: &Arc<Snapshot>,
+    clock: &Arc<dyn Clock>,
+    launcher: Arc<dyn Launcher>,
+    secret: [u8; 32],
+    account: &Account,
+) -> Supervisor {
+    let account = account.clone();
+    let (supervisor, driver) = Supervisor::new(supervise::Parts {
+        snapshot: Arc::clone(snapshot),
+        launcher,
+        clock: Arc::clone(clock),
+        secret,
+        notes: Arc::new(move |note| account.event(event_of(&note))),
+    });
+    tokio::spawn(driver.run());
+    supervisor
+}
+
+fn event_of(note: &SeatNote) -> EventFact {
+    EventFact {
+        at: note.at,
+        kind: note.what.code(),
+        actor: note.actor.clone(),
+        key: Some(SeatKey::clone(&note.key)),
+        address: None,
+        detail: note.what.to_string(),
+    }
 }
 
 /// Measures the machine at the configured interval for as long as the runtime lives.

@@ -121,6 +121,11 @@ impl ReadySeat {
         self.started.generation
     }
 
+    /// Whether this is the seat of that process.
+    pub(super) fn is_of(&self, started: &Started) -> bool {
+        self.generation() == started.generation
+    }
+
     /// Takes a lease; `None` if the seat is sealed.
     pub(super) fn hold(self: &Arc<Self>) -> Option<Hold> {
         let add = |word: u64| (word & SEALED == 0).then_some(word + 1);
@@ -172,7 +177,7 @@ impl ReadySeat {
         }
     }
 
-    fn act(&self, now: Moment) {
+    pub(super) fn act(&self, now: Moment) {
         self.marks.acts_are_reported.store(true, Ordering::Release);
         mark(&self.marks.act_ms, now);
     }

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use crate::clock::Timestamp;
+use super::machine::Status;
+use crate::clock::{Moment, Timestamp};
 use crate::domain::{Endpoint, Failure, Generation, LaunchKind, SeatKey, SeatState, StopReason};
 
 /// Why a seat is running at this moment.
@@ -119,6 +120,106 @@ pub struct SeatView {
     pub warn_at: Option<Timestamp>,
     /// When it will stop if nothing happens.
     pub stops_at: Option<Timestamp>,
-    /// Why it will stop then, is stopping now, or stopped last.
+    /// Why it will stop then, or is stopping now.
     pub stops_because: Option<StopReason>,
+}
+
+/// How moments are told as times of day. It stays as it is unless the wall clock was set: the
+/// same moment has to be told as the same time again, or everything would look changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Anchor {
+    now: Moment,
+    wall: Timestamp,
+}
+
+/// A wall clock that is further off than this was set.
+const CLOCK_SET_MS: i64 = 500;
+
+impl Anchor {
+    pub(super) fn new(now: Moment, wall: Timestamp) -> Self {
+        Self { now, wall }
+    }
+
+    /// Follows a wall clock that was set.
+    pub(super) fn follow(&mut self, now: Moment, wall: Timestamp) {
+        if (self.at(now).0 - wall.0).abs() > CLOCK_SET_MS {
+            *self = Self::new(now, wall);
+        }
+    }
+
+    fn at(&self, moment: Moment) -> Timestamp {
+        let ms = |moment: Moment| i64::try_from(moment.0).unwrap_or(i64::MAX);
+        Timestamp(self.wall.0.saturating_add(ms(moment)).saturating_sub(ms(self.now)))
+    }
+
+    fn maybe_at(&self, moment: Option<Moment>) -> Option<Timestamp> {
+        moment.map(|moment| self.at(moment))
+    }
+
+    /// A seat for the person who waits for it or sits at it.
+    pub(super) fn view(&self, status: &Status) -> SeatView {
+        SeatView {
+            state: status.state,
+            generation: status.generation,
+            asked_at: self.maybe_at(status.asked_at),
+            launch_began_at: self.maybe_at(status.launched_at),
+            probing_at: self.maybe_at(status.probing_at),
+            ready_at: self.maybe_at(status.ready_at),
+            queue_place: status.queue_place.map(saturating),
+            usual_start_ms: status.usual_start_ms,
+            failure: status.failure.clone(),
+            next_try_at: self.maybe_at(status.next_try_at),
+            warn_at: self.maybe_at(status.warn_at),
+            stops_at: self.maybe_at(status.stops_at),
+            stops_because: status.stops_because.clone(),
+        }
+    }
+
+    /// A seat for administrators.
+    pub(super) fn status(&self, status: Status) -> SeatStatus {
+        let started = status.started.as_deref();
+        SeatStatus {
+            state: status.state,
+            since: self.at(status.since),
+            generation: status.generation,
+            pid: started.and_then(|started| started.pid),
+            endpoint: started.map(|started| started.endpoint.clone()),
+            launch: started.map(|started| started.kind),
+            launched_at: self.maybe_at(status.launched_at),
+            ready_at: self.maybe_at(status.ready_at),
+            websockets: status.activity.websockets,
+            waiting: saturating(status.waiting),
+            last_act_at: self.maybe_at(status.activity.last_act_at),
+            last_request_at: self.maybe_at(status.activity.last_request_at),
+            cpu_cores: status.cpu_millicores.map(|millicores| f64::from(millicores) / 1000.0),
+            memory_bytes: status.memory_bytes,
+            runs_because: status.runs_because,
+            stops_at: self.maybe_at(status.stops_at),
+            stops_because: status.stops_because,
+            queue_place: status.queue_place.map(saturating),
+            failure: status.failure,
+            next_try_at: self.maybe_at(status.next_try_at),
+            failures: status.failures,
+            outdated: status.outdated,
+            key: status.key,
+        }
+    }
+}
+
+fn saturating(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_moment_is_the_same_time_until_the_clock_is_set() {
+        let mut anchor = Anchor::new(Moment(10_000), Timestamp(1_000_000));
+        anchor.follow(Moment(20_000), Timestamp(1_010_400));
+        assert_eq!(anchor.at(Moment(9_000)), Timestamp(999_000), "jitter is not followed");
+        anchor.follow(Moment(20_000), Timestamp(5_000_000));
+        assert_eq!(anchor.at(Moment(9_000)), Timestamp(4_989_000));
+    }
 }
