@@ -101,13 +101,15 @@ impl Link {
 
     /// For `patience`. Bytes that wait to be read are not the client's fault.
     pub(crate) fn seen(&self) -> Seen {
+        let phase = self.phase();
+        // Asking the system is for uploads, which are few; WebSockets are many.
+        let waits_to_be_read = || phase == Phase::Uploading && streams::has_unread(&self.socket);
         Seen {
-            phase: self.phase(),
+            phase,
             requests: self.requests.load(Ordering::Relaxed),
             received_bytes: self.received_bytes.load(Ordering::Relaxed),
             sent_bytes: self.sent_bytes.load(Ordering::Relaxed),
-            awaits_client: self.awaits_client.load(Ordering::Relaxed)
-                && !streams::has_unread(&self.socket),
+            awaits_client: self.awaits_client.load(Ordering::Relaxed) && !waits_to_be_read(),
             client_reads_nothing: self.client_reads_nothing.load(Ordering::Relaxed),
         }
     }

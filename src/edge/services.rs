@@ -34,9 +34,18 @@ const BACKLOG_MAX: u32 = 4096;
 /// Without descriptors for new connections, the next try waits for others to end.
 const PAUSE_WHEN_EXHAUSTED: Duration = Duration::from_millis(200);
 /// What a connection above the limit of its address gets.
-const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 47\r\nRetry-After: 10\r\nConnection: close\r\n\r\nToo many connections are open from your address";
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 48\r\n\
+    Retry-After: 10\r\n\
+    Connection: close\r\n\r\n\
+    Too many connections are open from your address\n";
 /// What a head gets that is too large to be read.
-const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 34\r\nConnection: close\r\n\r\nThe head of the request is too big";
+const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 37\r\n\
+    Connection: close\r\n\r\n\
+    The head of the request is too large\n";
 /// For a refusal to leave.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(5);
 /// Refusals of connections that are under way at once; beyond that, connections are just closed.
@@ -300,4 +309,18 @@ fn is_exhausted(cause: &io::Error) -> bool {
     const EMFILE: i32 = 24;
     const ENOBUFS: i32 = 105;
     cause.raw_os_error().is_some_and(|code| [ENOMEM, ENFILE, EMFILE, ENOBUFS].contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_as_long_as_they_say() {
+        for answer in [TOO_MANY, HEAD_TOO_LARGE] {
+            let text = std::str::from_utf8(answer).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{text}");
+        }
+    }
 }

@@ -88,8 +88,15 @@ impl Wire {
                 self.link.note_written(None);
                 return Poll::Pending;
             }
-            let slices = [IoSlice::new(&self.unsent), IoSlice::new(data)];
-            let written = match self.link.socket().try_write_vectored(&slices) {
+            let socket = self.link.socket();
+            let sent = match (&*self.unsent, data) {
+                (unsent, []) => socket.try_write(unsent),
+                ([], data) => socket.try_write(data),
+                (unsent, data) => {
+                    socket.try_write_vectored(&[IoSlice::new(unsent), IoSlice::new(data)])
+                }
+            };
+            let written = match sent {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(written) => written,
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => continue,

@@ -6,9 +6,7 @@ use std::time::Duration;
 use super::fake::{Client, House, Then, nobody, seat, soon, told};
 use crate::clock::{Clock, OsClock};
 use crate::edge::Listener;
-use crate::edge::patience::{
-    HEAD_MS, KEEP_ALIVE_MS, Phase, READER_STALL_MS, Seen, UPLOAD_STALL_MS,
-};
+use crate::edge::patience::{HEAD_MS, KEEP_ALIVE_MS, Phase, READER_STALL_MS, UPLOAD_STALL_MS};
 use crate::request::Door;
 
 const PAGE: &str = "GET /page HTTP/1.1\r\nHost: door\r\n\r\n";
@@ -142,14 +140,7 @@ async fn an_answer_that_is_not_read_does_not_keep_its_seat() {
     let mut client = house.client().await;
     client.send(b"GET /app/main/x HTTP/1.1\r\nHost: door\r\n\r\n").await;
     soon(client.head()).await;
-    soon(async {
-        // Until the way is full.
-        let stalls = |seen: &Seen| seen.client_reads_nothing;
-        while !house.edge.hall.connections.seen().iter().any(stalls) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    house.until_seen(|seen| seen.client_reads_nothing).await;
     let limit_s = READER_STALL_MS / 1000;
     let first = (0..limit_s + 10).find(|seconds| sweep_after(&house, seconds * 1000) > 0);
     assert!(first.is_some_and(|second| second >= limit_s), "{first:?}");
@@ -198,11 +189,5 @@ async fn gone(house: &House) {
 
 /// Waits until a connection is at this and nothing comes from its client.
 async fn waits_for(house: &House, phase: Phase) {
-    soon(async {
-        let waits = |seen: &Seen| seen.phase == phase && seen.awaits_client;
-        while !house.edge.hall.connections.seen().iter().any(waits) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    house.until_seen(|seen| seen.phase == phase && seen.awaits_client).await;
 }

@@ -18,6 +18,7 @@ use crate::account::{AccessFact, StayEnd};
 use crate::answer::{Answer, Body, BodyError, EventSource, Incident, OwnFrame, OwnWebSocket};
 use crate::clock::{Clock, Moment, OsClock};
 use crate::domain::{AppSlug, CloseCode, Endpoint, Role, UserName};
+use crate::edge::patience::Seen;
 use crate::edge::{
     Admitted, Changes, Doorkeeper, Edge, EdgeParts, Listener, Mishap, ToSeat, Tunnelled, Verdict,
 };
@@ -391,6 +392,16 @@ impl House {
 
     pub(super) async fn client(&self) -> Client {
         Client::to(self.address).await
+    }
+
+    /// Waits until a connection is seen so.
+    pub(super) async fn until_seen(&self, so: impl Fn(&Seen) -> bool) {
+        soon(async {
+            while !self.edge.hall.connections.seen().iter().any(&so) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     /// A request on a connection of its own.
