@@ -9,8 +9,10 @@
 //! requests that wait. `promises` is what it must never break, told independently of the machine.
 
 mod exhaustive;
+mod fake;
 mod moves;
 mod promises;
 mod random;
 mod seeded;
+mod supervisor;
 mod world;
