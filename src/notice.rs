@@ -173,6 +173,11 @@ impl NoticeChannel {
         }
     }
 
+    /// Whether the seat has ended and nobody starts it: the page need not come back by itself.
+    fn seat_has_ended(&self) -> bool {
+        self.seat.borrow().state == SeatState::Absent
+    }
+
     /// How long until the countdown has to begin, if nothing changes before.
     fn until_warning(&self) -> Duration {
         let now = self.clock.wall();
@@ -219,6 +224,9 @@ impl OwnWebSocket for NoticeChannel {
             }
             if let Some(text) = self.seat_news() {
                 return OwnFrame::Text(text);
+            }
+            if self.seat_has_ended() {
+                return OwnFrame::Close(CloseCode::SeatEnded);
             }
         }
     }

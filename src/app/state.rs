@@ -176,6 +176,6 @@ mod tests {
         let again = StateDir::open(&path).expect("opened again");
         assert_eq!(again.secret().expect("kept"), secret);
         fs::write(path.join("door.secret"), "short").expect("written");
-        assert!(again.secret().err().expect("refused").to_string().contains("32 bytes"));
+        assert!(again.secret().expect_err("refused").to_string().contains("32 bytes"));
     }
 }

@@ -6,13 +6,13 @@ use std::net::IpAddr;
 
 /// The names that are always ours.
 #[derive(Clone, Debug)]
-pub struct OwnNames {
+pub(super) struct OwnNames {
     names: Vec<String>,
 }
 
 impl OwnNames {
     /// `localhost` and the machine's own names: its host name, and the part before the first dot.
-    pub fn new(host_name: &str) -> Self {
+    pub(super) fn new(host_name: &str) -> Self {
         let full = host_name.trim().trim_end_matches('.').to_ascii_lowercase();
         let mut names = vec!["localhost".to_owned()];
         if let Some((short, _)) = full.split_once('.') {
@@ -24,7 +24,7 @@ impl OwnNames {
     }
 
     /// Whether the door answers to this host (without a port).
-    pub fn answers_to(&self, host: &str, configured: &[String]) -> bool {
+    pub(super) fn answers_to(&self, host: &str, configured: &[String]) -> bool {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         if bare.parse::<IpAddr>().is_ok() {
             return true;

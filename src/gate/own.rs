@@ -53,7 +53,15 @@ impl Gate {
                 Err(Turned::Method("GET, HEAD"))
             }
             Target::Usher(UsherPath::Asset(name)) => self.asset(asking, name),
-            _ => Err(Turned::NotFound),
+            Target::Usher(_)
+            | Target::Root
+            | Target::Unauthorized
+            | Target::FirstApp { .. }
+            | Target::SeatWithoutSlash { .. }
+            | Target::Seat { .. }
+            | Target::Admin { .. }
+            | Target::Metrics
+            | Target::Unknown => Err(Turned::NotFound),
         }
     }
 
@@ -139,11 +147,11 @@ impl Gate {
     ) -> Result<Verdict, Turned> {
         let allowed = allowed_methods(path);
         let method = &asking.head.parts.method;
+        if *path == UsherPath::Unknown {
+            return Err(Turned::NotFound);
+        }
         if !allowed.split(", ").any(|one| method.as_str() == one) {
-            return match path {
-                UsherPath::Unknown => Err(Turned::NotFound),
-                _ => Err(Turned::Method(allowed)),
-            };
+            return Err(Turned::Method(allowed));
         }
         if *method == Method::POST {
             self.check_form(asking, permit, body).await?;

@@ -9,18 +9,18 @@ use crate::identify::SessionId;
 
 /// Makes and checks form tokens.
 #[derive(Clone)]
-pub struct FormTokens {
+pub(super) struct FormTokens {
     key: [u8; 32],
 }
 
 impl FormTokens {
     /// Tokens under this key; the same key makes the same tokens after a restart.
-    pub fn new(key: [u8; 32]) -> Self {
+    pub(super) fn new(key: [u8; 32]) -> Self {
         Self { key }
     }
 
     /// The token for this person's forms.
-    pub fn token(&self, user: &UserName, session: Option<SessionId>) -> String {
+    pub(super) fn token(&self, user: &UserName, session: Option<SessionId>) -> String {
         self.hash(user, session).finalize().into_bytes()[..16]
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -28,7 +28,7 @@ impl FormTokens {
     }
 
     /// Whether `token` was made for this person.
-    pub fn is_valid(&self, user: &UserName, session: Option<SessionId>, token: &str) -> bool {
+    pub(super) fn is_valid(&self, user: &UserName, session: Option<SessionId>, token: &str) -> bool {
         let Some(bytes) = unhex(token) else { return false };
         bytes.len() == 16 && self.hash(user, session).verify_truncated_left(&bytes).is_ok()
     }

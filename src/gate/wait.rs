@@ -65,9 +65,8 @@ impl EventSource for WaitEvents {
             return None;
         }
         // Either something changed, or a second has passed.
-        match tokio::time::timeout(TOLD_EVERY, self.seat.changed()).await {
-            Ok(Err(_)) => return None,
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(_)) = tokio::time::timeout(TOLD_EVERY, self.seat.changed()).await {
+            return None;
         }
         let view = self.seat.borrow_and_update().clone();
         match view.state {
