@@ -153,11 +153,12 @@ impl Tunnelled for Tunnel {
     }
 }
 
-/// A TCP socket that usher did not make has Nagle's algorithm on.
+/// A TCP socket that usher did not make may have Nagle's algorithm on, as stock Streamlit's has.
 fn holds_small_writes_back(lease: &Lease) -> bool {
     match lease.kind() {
-        LaunchKind::Spawn => matches!(lease.endpoint(), Endpoint::Tcp(_)),
-        LaunchKind::Fork | LaunchKind::Command | LaunchKind::Upstream => false,
+        LaunchKind::Command | LaunchKind::Upstream => matches!(lease.endpoint(), Endpoint::Tcp(_)),
+        // Usher made their listening sockets.
+        LaunchKind::Fork | LaunchKind::Spawn => false,
     }
 }
 
