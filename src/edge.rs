@@ -10,6 +10,7 @@
 mod body;
 mod buffers;
 mod connections;
+mod context;
 mod entrance;
 mod frames;
 mod handshake;

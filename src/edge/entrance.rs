@@ -10,9 +10,10 @@ use pingora_core::protocols::http::v2::server::H2Options;
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 
+use super::context::LINK;
 use super::link::Link;
 use super::patience::Phase;
-use super::proxy::{LINK, Proxy};
+use super::proxy::Proxy;
 use super::seam::Doorkeeper;
 
 /// A connection's own app.

@@ -16,23 +16,15 @@ use tokio::sync::watch;
 
 use super::body::{NoBody, SessionBody};
 use super::connections::Connections;
+use super::context::Context;
 use super::link::Link;
 use super::patience::Phase;
 use super::seam::{Admitted, Doorkeeper, Mishap, ToSeat, Verdict};
 use super::tunnel::Leaving;
 use super::{headers, opening, reply, upstream};
-use crate::account::AccessFact;
 use crate::answer::Answer;
-use crate::clock::{Clock, Moment, Timestamp};
-use crate::domain::UserName;
-use crate::platform::streams;
+use crate::clock::Clock;
 use crate::request::Head;
-
-tokio::task_local! {
-    /// The connection that the request of this task came on. Pingora has no place for it that
-    /// HTTP/1.1 and HTTP/2 share.
-    pub(crate) static LINK: Arc<Link>;
-}
 
 /// What all requests share.
 pub(crate) struct Proxy<D: Doorkeeper> {
@@ -40,29 +32,6 @@ pub(crate) struct Proxy<D: Doorkeeper> {
     pub clock: Arc<dyn Clock>,
     pub connections: Arc<Connections>,
     pub leaving: watch::Receiver<bool>,
-}
-
-/// One request.
-pub(crate) struct Ctx<F> {
-    link: Option<Arc<Link>>,
-    began: Moment,
-    began_at: Timestamp,
-    user: Option<UserName>,
-    address: Option<std::net::IpAddr>,
-    forward: Option<Box<F>>,
-    /// Written instead of what a failure would get.
-    answer: Option<Answer>,
-    incident: Option<u32>,
-    /// Nobody was at the seat's endpoint: the next try goes to the seat that follows.
-    refused: bool,
-    tries: u8,
-    /// On a connection that was never used.
-    fresh: bool,
-    /// The seat's socket, if what comes from it is to be acknowledged at once.
-    #[cfg(unix)]
-    seat_socket: Option<i32>,
-    /// The session is somebody else's now, and what is left of it means nothing.
-    taken: bool,
 }
 
 /// A request is sent at most so often: to the seat, and once more after the first failed.
@@ -94,7 +63,7 @@ impl<D: Doorkeeper> Proxy<D> {
     async fn carry_out(
         &self,
         session: &mut Session,
-        ctx: &mut Ctx<D::Forward>,
+        ctx: &mut Context<D::Forward>,
         link: &Arc<Link>,
         verdict: Verdict<D::Forward, D::Tunnel>,
     ) -> Result<bool> {
@@ -153,7 +122,7 @@ impl<D: Doorkeeper> Proxy<D> {
     }
 
     /// The answer to an error that is the client's to know.
-    fn answer_to(&self, ctx: &mut Ctx<D::Forward>, error: &Error) -> Option<Answer> {
+    fn answer_to(&self, ctx: &mut Context<D::Forward>, error: &Error) -> Option<Answer> {
         if let Some(answer) = ctx.answer.take() {
             return Some(answer);
         }
@@ -186,65 +155,12 @@ impl<D: Doorkeeper> Proxy<D> {
     }
 }
 
-impl<F: ToSeat> Ctx<F> {
-    fn new(link: Option<Arc<Link>>, clock: &dyn Clock) -> Self {
-        Self {
-            link,
-            began: clock.now(),
-            began_at: clock.wall(),
-            user: None,
-            address: None,
-            forward: None,
-            answer: None,
-            incident: None,
-            refused: false,
-            tries: 0,
-            fresh: false,
-            #[cfg(unix)]
-            seat_socket: None,
-            taken: false,
-        }
-    }
-
-    fn link(&self) -> Result<Arc<Link>> {
-        match &self.link {
-            Some(link) => Ok(Arc::clone(link)),
-            None => Error::e_explain(ErrorType::InternalError, "a request without a connection"),
-        }
-    }
-
-    /// The line of the access log, as far as it is known.
-    fn line(&self, session: &Session, link: &Link, clock: &dyn Clock) -> AccessFact {
-        let request = session.req_header();
-        let took_ms = clock.now().since_ms(self.began);
-        AccessFact {
-            at: self.began_at,
-            address: self.address.unwrap_or(link.connection().peer.ip()),
-            user: self.user.clone(),
-            method: request.method.clone(),
-            path: String::from_utf8_lossy(request.raw_path()).into(),
-            status: session.response_written().map_or(0, |head| head.status.as_u16()),
-            took_us: took_ms.saturating_mul(1000),
-            in_bytes: session.body_bytes_read() as u64,
-            out_bytes: session.body_bytes_sent() as u64,
-            incident: self.incident,
-        }
-    }
-
-    fn acknowledge_at_once(&self) {
-        #[cfg(target_os = "linux")]
-        if let Some(socket) = self.seat_socket {
-            streams::acknowledge_at_once_by_number(socket);
-        }
-    }
-}
-
 #[async_trait]
 impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
-    type CTX = Ctx<D::Forward>;
+    type CTX = Context<D::Forward>;
 
     fn new_ctx(&self) -> Self::CTX {
-        Ctx::new(LINK.try_with(Arc::clone).ok(), &*self.clock)
+        Context::new(&*self.clock)
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {

@@ -1,0 +1,98 @@
+//! What is known of one request on its way through Pingora's hooks.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use pingora_core::{Error, ErrorType, Result};
+use pingora_proxy::Session;
+
+use super::link::Link;
+use super::seam::ToSeat;
+use crate::account::AccessFact;
+use crate::answer::Answer;
+use crate::clock::{Clock, Moment, Timestamp};
+use crate::domain::UserName;
+#[cfg(target_os = "linux")]
+use crate::platform::streams;
+
+tokio::task_local! {
+    /// The connection that the request of this task came on. Pingora has no place for it that
+    /// HTTP/1.1 and HTTP/2 share.
+    pub(crate) static LINK: Arc<Link>;
+}
+
+/// One request.
+pub(crate) struct Context<F> {
+    pub link: Option<Arc<Link>>,
+    pub began: Moment,
+    pub began_at: Timestamp,
+    pub user: Option<UserName>,
+    pub address: Option<IpAddr>,
+    pub forward: Option<Box<F>>,
+    /// Written instead of what a failure would get.
+    pub answer: Option<Answer>,
+    pub incident: Option<u32>,
+    /// Nobody was at the seat's endpoint: the next try goes to the seat that follows.
+    pub refused: bool,
+    pub tries: u8,
+    /// On a connection that was never used.
+    pub fresh: bool,
+    /// The seat's socket, if what comes from it is to be acknowledged at once.
+    #[cfg(unix)]
+    pub seat_socket: Option<i32>,
+    /// The session is somebody else's now, and what is left of it means nothing.
+    pub taken: bool,
+}
+
+impl<F: ToSeat> Context<F> {
+    pub(crate) fn new(clock: &dyn Clock) -> Self {
+        Self {
+            link: LINK.try_with(Arc::clone).ok(),
+            began: clock.now(),
+            began_at: clock.wall(),
+            user: None,
+            address: None,
+            forward: None,
+            answer: None,
+            incident: None,
+            refused: false,
+            tries: 0,
+            fresh: false,
+            #[cfg(unix)]
+            seat_socket: None,
+            taken: false,
+        }
+    }
+
+    pub(crate) fn link(&self) -> Result<Arc<Link>> {
+        match &self.link {
+            Some(link) => Ok(Arc::clone(link)),
+            None => Error::e_explain(ErrorType::InternalError, "a request without a connection"),
+        }
+    }
+
+    /// The line of the access log, as far as it is known.
+    pub(crate) fn line(&self, session: &Session, link: &Link, clock: &dyn Clock) -> AccessFact {
+        let request = session.req_header();
+        let took_ms = clock.now().since_ms(self.began);
+        AccessFact {
+            at: self.began_at,
+            address: self.address.unwrap_or(link.connection().peer.ip()),
+            user: self.user.clone(),
+            method: request.method.clone(),
+            path: String::from_utf8_lossy(request.raw_path()).into(),
+            status: session.response_written().map_or(0, |head| head.status.as_u16()),
+            took_us: took_ms.saturating_mul(1000),
+            in_bytes: session.body_bytes_read() as u64,
+            out_bytes: session.body_bytes_sent() as u64,
+            incident: self.incident,
+        }
+    }
+
+    pub(crate) fn acknowledge_at_once(&self) {
+        #[cfg(target_os = "linux")]
+        if let Some(socket) = self.seat_socket {
+            streams::acknowledge_at_once_by_number(socket);
+        }
+    }
+}
