@@ -154,6 +154,7 @@ impl World {
     /// Tells the machine, performs what it wants.
     pub(crate) fn step(&mut self, event: Event) {
         self.reply = None;
+        let places = if matches!(event, Event::Adopt { .. }) { None } else { Some(self.taken()) };
         let mut events = vec![event];
         let mut rounds = 0;
         while let Some(event) = events.pop() {
@@ -166,6 +167,20 @@ impl World {
         let violation = self.machine.violation();
         assert!(violation.is_none(), "{violation:?}");
         self.first_come_first_served();
+        let seats_max = usize::try_from(self.limits.seats_max).expect("small");
+        let grew = places.is_some_and(|before| self.taken() > before.max(seats_max));
+        assert!(!grew, "more seats than there may be");
+    }
+
+    /// Seats that take a place.
+    fn taken(&self) -> usize {
+        let takes = |state| match state {
+            SeatState::Starting | SeatState::Probing | SeatState::Ready | SeatState::Stopping => {
+                true
+            }
+            SeatState::Absent | SeatState::Backoff | SeatState::Failed => false,
+        };
+        self.machine.status(self.now).iter().filter(|status| takes(status.state)).count()
     }
 
     /// Nobody was launched past somebody who has been in the queue for longer and could have
@@ -515,6 +530,11 @@ impl World {
         self.promises.waits(waiter, seat);
         let key = Arc::clone(&self.keys[seat]);
         self.step(Event::Acquire { key, rules, waiter: Some(waiter) });
+        if self.promises.waiting.contains_key(&waiter) {
+            let waiting = self.promises.waiting.values().filter(|other| **other == seat).count();
+            let max = usize::try_from(self.limits.waiting_per_seat_max).expect("small");
+            assert!(waiting <= max, "{waiting} wait for one seat");
+        }
     }
 
     pub(crate) fn begin(&mut self, seat: usize) {
