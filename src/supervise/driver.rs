@@ -208,6 +208,10 @@ impl Driver {
             Err(error) => (error.id(), Err(error)),
         };
         let Some(errand) = self.errands.remove(&id) else { return };
+        if errand.kind == ErrandKind::Clean {
+            // What was not ours to end (an upstream) is not seen to end either.
+            self.abort(&errand.key, errand.generation, ErrandKind::Watch);
+        }
         match result {
             Ok(events) => events.into_iter().for_each(|event| self.desk.tell(event)),
             Err(error) => {

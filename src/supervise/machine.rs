@@ -203,6 +203,8 @@ impl Machine {
             State::Probing(probing) => Some(seat.probe_deadline(probing)),
             State::Ready(ready) => ready.deadline(),
             State::Stopping(stopping) => Some(stopping.deadline()),
+            // Who follows the seat is told when the next try may be.
+            State::Backoff { until, .. } if *until > self.now => Some(*until),
             State::Backoff { expires_at, .. } => Some(*expires_at),
         }
     }
@@ -217,7 +219,10 @@ impl Machine {
                 State::Launching { .. } | State::Probing(_) => machine.start_is_late(now, seat),
                 State::Ready(_) => machine.ready_is_due(now, seat),
                 State::Stopping(_) => machine.stopping_is_due(now, seat),
-                State::Backoff { .. } => seat.enter(now, State::Absent),
+                State::Backoff { expires_at, .. } if expires_at <= now => {
+                    seat.enter(now, State::Absent);
+                }
+                State::Backoff { .. } => {}
             });
         }
     }

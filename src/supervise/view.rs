@@ -96,7 +96,7 @@ pub struct SeatStatus {
 /// What the person who waits for a seat, or sits at it, may see. Cheap to compare.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeatView {
-    /// Where the seat is in its life.
+    /// Where the seat is in its life. Absent as soon as the next try may be.
     pub state: SeatState,
     /// Its latest launch; `None` before the first.
     pub generation: Option<Generation>,
@@ -156,10 +156,16 @@ impl Anchor {
         moment.map(|moment| self.at(moment))
     }
 
-    /// A seat for the person who waits for it or sits at it.
-    pub(super) fn view(&self, status: &Status) -> SeatView {
+    /// A seat for the person who waits for it or sits at it. A back-off that is over is nothing
+    /// that they have to know of: their next request starts the seat.
+    pub(super) fn view(&self, status: &Status, now: Moment) -> SeatView {
+        let is_over = status.next_try_at.is_some_and(|at| at <= now);
+        let state = match status.state {
+            SeatState::Backoff if is_over => SeatState::Absent,
+            state => state,
+        };
         SeatView {
-            state: status.state,
+            state,
             generation: status.generation,
             asked_at: self.maybe_at(status.asked_at),
             launch_began_at: self.maybe_at(status.launched_at),

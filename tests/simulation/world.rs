@@ -70,6 +70,9 @@ pub(crate) struct World {
     pub(crate) promises: Promises,
     pub(crate) trace: Vec<Move>,
     waiters: u64,
+    /// The seats in the queue after the last step, and those launched in this one.
+    queue: Vec<usize>,
+    launched: Vec<usize>,
     reply: Option<Result<(), OrderRefused>>,
 }
 
@@ -104,6 +107,8 @@ impl World {
             promises: Promises::new(limits),
             trace: Vec::new(),
             waiters: 0,
+            queue: Vec::new(),
+            launched: Vec::new(),
             reply: None,
         };
         world.rules = (0..seats).map(|seat| Some(world.plain_rules(seat))).collect();
@@ -149,6 +154,7 @@ impl World {
     /// Tells the machine, performs what it wants.
     pub(crate) fn step(&mut self, event: Event) {
         self.reply = None;
+        let places = if matches!(event, Event::Adopt { .. }) { None } else { Some(self.taken()) };
         let mut events = vec![event];
         let mut rounds = 0;
         while let Some(event) = events.pop() {
@@ -160,6 +166,44 @@ impl World {
         }
         let violation = self.machine.violation();
         assert!(violation.is_none(), "{violation:?}");
+        self.first_come_first_served();
+        let seats_max = usize::try_from(self.limits.seats_max).expect("small");
+        let grew = places.is_some_and(|before| self.taken() > before.max(seats_max));
+        assert!(!grew, "more seats than there may be");
+    }
+
+    /// Seats that take a place.
+    fn taken(&self) -> usize {
+        let takes = |state| match state {
+            SeatState::Starting | SeatState::Probing | SeatState::Ready | SeatState::Stopping => {
+                true
+            }
+            SeatState::Absent | SeatState::Backoff | SeatState::Failed => false,
+        };
+        self.machine.status(self.now).iter().filter(|status| takes(status.state)).count()
+    }
+
+    /// Nobody was launched past somebody who has been in the queue for longer and could have
+    /// been.
+    fn first_come_first_served(&mut self) {
+        let mut queued: Vec<_> = self
+            .machine
+            .status(self.now)
+            .into_iter()
+            .filter_map(|status| Some((status.queue_place?, self.seat_of(&status.key))))
+            .collect();
+        queued.sort_unstable();
+        let queued: Vec<_> = queued.into_iter().map(|(_, seat)| seat).collect();
+        let place = |seat: &usize| self.queue.iter().position(|other| other == seat);
+        for seat in std::mem::take(&mut self.launched) {
+            let before = place(&seat).unwrap_or(self.queue.len());
+            let passed = self.queue[..before].iter().find(|other| {
+                let is_free = !self.processes.keys().any(|launch| launch.seat == **other);
+                queued.contains(other) && is_free
+            });
+            assert!(passed.is_none(), "{passed:?} was passed over for {seat}");
+        }
+        self.queue = queued;
     }
 
     pub(crate) fn news(&mut self, launch: Launch, news: News) {
@@ -317,6 +361,7 @@ impl World {
         let max = usize::try_from(self.limits.starts_at_once_max).expect("small");
         assert!(in_flight <= max + examined, "{in_flight} starts at once");
         self.launching.insert(launch, false);
+        self.launched.push(launch.seat);
     }
 
     pub(crate) fn launch_succeeds(&mut self, launch: Launch) {
@@ -485,6 +530,11 @@ impl World {
         self.promises.waits(waiter, seat);
         let key = Arc::clone(&self.keys[seat]);
         self.step(Event::Acquire { key, rules, waiter: Some(waiter) });
+        if self.promises.waiting.contains_key(&waiter) {
+            let waiting = self.promises.waiting.values().filter(|other| **other == seat).count();
+            let max = usize::try_from(self.limits.waiting_per_seat_max).expect("small");
+            assert!(waiting <= max, "{waiting} wait for one seat");
+        }
     }
 
     pub(crate) fn begin(&mut self, seat: usize) {

@@ -148,7 +148,7 @@ impl Desk {
 
     pub(super) fn view_in(&self, inner: &mut Inner, key: &Arc<SeatKey>) -> SeatView {
         let (now, anchor) = self.anchor(inner);
-        anchor.view(&inner.machine.status_of(key, now))
+        anchor.view(&inner.machine.status_of(key, now), now)
     }
 
     pub(super) fn tell_followers(&self, inner: &mut Inner) {
@@ -158,7 +158,7 @@ impl Desk {
         let (now, anchor) = self.anchor(inner);
         let machine = &inner.machine;
         inner.followed.retain(|key, sender| {
-            let view = anchor.view(&machine.status_of(key, now));
+            let view = anchor.view(&machine.status_of(key, now), now);
             sender.send_if_modified(|told| {
                 let changed = *told != view;
                 *told = view;
