@@ -1,78 +1,113 @@
-"""The warm template: one Python process per app that has imported Streamlit and what the app imports, and forks a seat on request.
+"""The warm template: one Python process per app that has imported Streamlit and what the app
+imports, and forks a seat on request.
 
-It must not import user code, must not learn a seat's secrets, and must have exactly one thread whenever it forks. It decides nothing
-about seats: whatever a seat is given comes from usher, and the rest is what `python -m streamlit run` would do. Whenever it cannot
-vouch for a seat it refuses with a reason, and usher spawns instead. Linux and Python 3.9 or later; anything else is refused.
-
-
-FILES        This one and template_process.py, template_modules.py, template_seat.py, template_probe.py, written into one folder.
-
-START        PYTHON -I template.py --listen PATH        the template makes the socket (0600; unlinked when it ends by order)
-             PYTHON -I template.py --listen-fd N        usher made it and passes it; the path is usher's to remove
-
-Give it the app's environment and working directory (libraries read both when they are imported) without anything that belongs to one
-user, /dev/null or a log as standard error, and one JSON object on standard input, up to its end (every key has a default):
-
-    {"preload": [], "learned": [],    module names: of the configuration, and of the file that a seat wrote for `learn`
-     "exclude": [],                   names never to import ahead; a name covers what is below it
-     "warm": true,                    run Streamlit's commands once without a session, so that first runs are cheaper
-     "orphan_after_s": 600}           end when there was neither a connection nor a seat for so long
-
-Standard output has one JSON object a line, and is closed after the last:
-
-    {"importing": "polars"}           about to import this package: whom to exclude if the process now dies or hangs
-    {"excluded": {"module", "because": "thread|descriptor|outside|shared_memory|self_test", "detail"}}
-                                      importing it left something that a fork would share. The process starts itself again without it
-                                      (same PID, same start time); keep the name and send it in `exclude` from now on. Two names in
-                                      brackets stand for steps of this one start, and are not for keeping: "(warm-up)", and "(preload)",
-                                      all of `preload` and `learned`.
-    {"ready": {…as "stat"…}}          last line: serving
-    {"refused": {"reason", "detail"}} last line: this environment cannot be forked; exit code 1. Reasons: platform, request, streamlit,
-                                      thread, descriptor, shared_memory, self_test, socket, too_many_attempts, fault
+It must not import user code, must not learn a seat's secrets, and must have exactly one thread
+whenever it forks. It decides nothing about seats: what a seat is given comes from usher, and the
+rest is what `python -m streamlit run` would do. Whenever it cannot vouch for a seat it refuses with
+a reason, and usher spawns instead. Linux and Python 3.9 or later; anything else is refused.
 
 
-CONTROL      A connection carries one request, a JSON object and a newline, and one JSON object a line back.
-             Peers with another effective user than the template's (root excepted) are turned away.
+FILES   This one, template_process.py, template_modules.py, template_seat.py and template_probe.py,
+        written into one folder.
 
-{"op": "fork"} with SCM_RIGHTS [SPEC, LISTENER, LOG], sent together with the first byte.
-    SPEC is a readable descriptor (memfd, file, pipe whose writer is gone) with the JSON object below. The template passes it to the seat
-    unread, so that one user's secrets never are in the memory from which the next user's process is copied.
-    LISTENER is the seat's listening socket, Unix or TCP (made with IPPROTO_TCP). LOG becomes standard output and error.
-    Answers, in this order; the connection stays open until the last and may be dropped at any time:
-      {"forked": {"pid", "start_ticks", "fork_us"}}      start_ticks: field 22 of /proc/PID/stat
-      {"seat": {"dropped_flags": [], "stale_environment": []}}     it is set up and now becomes Streamlit; or
-      {"failed": {"step", "detail"}}                     it could not be set up (and exits with code 71)
-      {"exited": {"pid", "start_ticks", "code", "signal"}}         one of code and signal is null
-{"op": "stat"}   {"template": {…}}
-{"op": "watch"}  {"template": {…}}, then {"forked"} and {"exited"} of every seat, until either side closes. A living usher keeps one open.
-{"op": "end"}    {"ending": {"seats"}}, and the template ends. Its seats live on, without a parent that reports their exit.
-Otherwise        {"error": {"code", "detail"}}. Codes: request, full, thread, descriptor, environment_changed, fork.
-                 After `thread`, `descriptor` or `environment_changed` this template will never fork again: end it and start another.
+START   PYTHON -I template.py --listen PATH
+            The template makes the socket (0600) when it is ready, in the place of a dead one's, and
+            removes it when it ends by order. A path is at most 107 bytes.
+        PYTHON -I template.py --listen-fd N
+            Usher made it, passes it, and removes it. Connections wait in its backlog.
 
-"template": {"protocol": 1, "pid", "start_ticks", "python", "streamlit", "server": "starlette|tornado", "modules", "threads", "rss_bytes",
-    "uptime_s", "start_ms", "self_test_ms", "skipped": {name: why}, "excluded": [names], "warm": "done|off|why not",
-    "children": [{"pid", "start_ticks"}], "exited": [the last 256]}
+Give it the app's environment and working directory (libraries read both when they are imported),
+without anything that belongs to one user; a log as standard error; and one JSON object on standard
+input, up to its end. Every key has a default:
+
+    "preload": []   module names of the configuration
+    "learned": []   module names that a seat wrote for `learn`
+    "exclude": []   names never to import ahead; a name covers what is below it
+    "warm": true    run Streamlit's commands once without a session, so that first runs are cheaper
+    "orphan_after_s": 600       end when there was neither a connection nor a seat for so long
+    "self_test_timeout_s": 15   for each of the two answers that the self-test waits for
+
+Standard output has one JSON object a line and is closed after the last. Before the last line
+nothing is served; on a busy machine it may take ten seconds.
+
+    {"importing": "polars"}
+        About to import this package: whom to exclude if the process now dies or hangs.
+    {"excluded": {"module", "because", "detail"}}
+        Importing it left something that a fork would share: because is thread, descriptor,
+        shared_memory, outside (it imported what is not the environment's) or self_test. The process
+        starts itself again without it, with the same PID and start time. Keep the name, and send it
+        in `exclude` from now on, as long as the environment stays the same. Names in brackets
+        stand for steps of this one start and are not for keeping: "(warm-up)", and "(preload)", all
+        of `preload` and `learned`.
+    {"ready": {...as "template" below...}}
+        The last line: it serves.
+    {"refused": {"reason", "detail"}}
+        The last line: this environment cannot be forked; exit code 1. Reasons: platform, request,
+        streamlit, thread, descriptor, shared_memory, self_test, socket, too_many_attempts, fault.
+
+It leads its own session, so that a terminal's Ctrl-C is usher's. SIGTERM ends it at once. Its seats
+live on whatever ends it.
 
 
-SPEC         script         absolute path                          } required
-             cwd            absolute path                          } required
-             env            the whole environment, {name: value}   } required
-             args           [] what follows the script's name
-             flags          {} Streamlit options, {"server.port": 8501}; those that the installed version lacks are left out and named in
-                            `dropped_flags`; a list for an option that may be repeated
-             cookie_secret  becomes STREAMLIT_SERVER_COOKIE_SECRET; a random one without it
-             sys_path       [] put before the standard library, after the script's folder; `python -m streamlit` puts the cwd there
-             umask          left as it is without it
-             title          shown by ps and top
-             uid, gid       and groups ([gid] without it): who the seat runs as; needs root
-             oom_score_adj  0
-             watch_config   true: Streamlit watches its config.toml (four polling threads in 1.67)
-             learn          a path: where the seat writes {"version": 1, "python", "streamlit", "modules": [names]} when its first script
-                            run has ended and nothing new was imported for two seconds, again if that grew in the first minute, and at exit
+CONTROL A connection carries one request, a JSON object and a newline of at most 4096 bytes within
+10 s, and one JSON object a line back. Peers that run neither as root nor as the template's own
+account are turned away.
 
-A seat has its own session, default signals, an empty signal mask, and no descriptor but 0 (/dev/null), 1, 2 (the log) and 3 (the listener).
-What it cannot have of its own: the hash seed, the address layout, and what libraries read from the environment when the template imported
-them. Of the latter the variables that only the interpreter, the loader or the allocator read are named in `stale_environment`.
+{"op": "fork"}, with SCM_RIGHTS [SPEC, LISTENER, LOG] on its first byte
+    SPEC is readable (a memfd, a file, a pipe whose writer is gone) and holds the JSON object below.
+    The seat reads it, from its start; the template does not, so that one user's secrets never are
+    in the memory from which the next user's process is copied. LISTENER is the seat's listening
+    socket, TCP or Unix. LOG becomes its standard output and error. Answers, in this order:
+        {"forked": {"pid", "start_ticks", "fork_us"}}
+            start_ticks is field 22 of /proc/PID/stat.
+        {"seat": {"dropped_flags": [], "stale_environment": []}}
+            It is set up and now becomes Streamlit. Flags that this version lacks were left out;
+            the variables are those that only a process's start could have applied. Or
+        {"failed": {"step", "detail"}}
+            It could not be set up and exits with code 71. Neither line: it was killed meanwhile.
+        {"exited": {"pid", "start_ticks", "code", "signal"}}
+            One of code and signal is null. The connection stays open until this and may be dropped
+            at any time; the seat does not notice.
+{"op": "watch"}
+    {"template": {...}}, then {"forked"} and {"exited"} of every seat, until either side closes.
+    A living usher keeps one open: without any connection the template is an orphan.
+{"op": "stat"}
+    {"template": {...}}
+{"op": "end"}
+    {"ending": {"seats"}}: how many live on, without a parent that reports their exit.
+Otherwise
+    {"error": {"code", "detail"}}. Codes: request, full, fork, thread, descriptor,
+    environment_changed. After one of the last three it will never fork again: start another, and
+    end this one, now or when its last seat has gone.
+
+"template" is {"protocol": 1, "pid", "start_ticks", "python", "streamlit", "server": "starlette" or
+"tornado", "modules", "threads", "rss_bytes", "uptime_s", "start_ms", "self_test_ms", "excluded":
+[names], "skipped": {name: why it could not be imported}, "warm": "done", "off" or why not,
+"children": [{"pid", "start_ticks"}], "exited": [the last 256, as above]}.
+
+
+SPEC    script, cwd     absolute paths; required
+        env             the whole environment; required
+        args            [] what follows the script's name
+        flags           {} Streamlit's options, as {"server.port": 8501}; a list if it is repeatable
+        cookie_secret   becomes STREAMLIT_SERVER_COOKIE_SECRET; a random one without it
+        sys_path        [] before the standard library, after the script's folder: `python -m
+                        streamlit` puts the working directory there, `streamlit` does not
+        umask           a number; left as it is without it
+        title           shown by ps and top
+        uid, gid        and groups ([gid] without it): who the seat runs as; needs root. That
+                        account must be able to read the interpreter's library
+        oom_score_adj   0
+        watch_config    true: Streamlit watches its config.toml (four polling threads in 1.67)
+        learn           a path, where the seat writes {"version": 1, "python", "streamlit",
+                        "modules": [names]} once its first script run has ended and nothing new was
+                        imported for two seconds, again if that grew in the first minute, and at its
+                        end. The list includes what this template had imported ahead
+        Null stands for the default. Unknown keys are errors.
+
+A seat has its own session, default signals, and no descriptor but 0 (/dev/null), 1, 2 (the log)
+and 3 (the listener). What it cannot have of its own: the hash seed, the address layout, and what
+libraries read from the environment when the template imported them.
 """
 
 from __future__ import annotations
@@ -129,7 +164,8 @@ REQUEST_FDS = 3
 REQUEST_TIMEOUT_S = 10.0
 CONFIGURATION_BYTES_MAX = 4 << 20
 SEATS_MAX = 400
-CONNECTIONS_MAX = 480
+CONNECTIONS_MAX = 500
+DESCRIPTORS_SPARE = 64
 EXITED_MAX = 256
 ATTEMPTS_MAX = 12
 
@@ -146,7 +182,7 @@ class Refused(Exception):
         self.detail = str(detail)
 
 
-# --------------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Serving
 
 
@@ -178,7 +214,8 @@ class Connection:
             return False
 
     def read(self):
-        """The request once it is complete, else None. Raises EOFError if the client has gone, ValueError for what is no request."""
+        """The request once it is complete, else None. Raises EOFError if the client has gone,
+        ValueError for what is no request."""
         room = socket.CMSG_SPACE(REQUEST_FDS * array.array("i").itemsize)
         data, ancillary, flags, _ = self.stream.recvmsg(
             REQUEST_BYTES_MAX, room, socket.MSG_CMSG_CLOEXEC
@@ -247,6 +284,9 @@ class Template:
         self.path = None
         self.descriptors = set()
         self.orphan_after_s = 600.0
+        descriptors = os.sysconf("SC_OPEN_MAX") - DESCRIPTORS_SPARE
+        self.seats_max = min(SEATS_MAX, descriptors // 4)  # two each, when it starts
+        self.connections_max = min(CONNECTIONS_MAX, descriptors // 2)
         self.poll = select.poll()
         self.connections = {}
         self.children = {}
@@ -291,11 +331,11 @@ class Template:
         try:
             stream, _ = self.listener.accept()
         except OSError:
-            return  # it has gone again, or there are no descriptors left
+            return  # it has gone again
         peer_uid = struct.unpack(
             "3i", stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         )[1]
-        if peer_uid not in (0, os.geteuid()) or len(self.connections) >= CONNECTIONS_MAX:
+        if peer_uid not in (0, os.geteuid()) or len(self.connections) >= self.connections_max:
             stream.close()
             return
         stream.setblocking(False)
@@ -403,8 +443,8 @@ class Template:
         """Why there must be no fork now: (code, detail), or None."""
         if len(fds) != REQUEST_FDS:
             return "request", "three descriptors: specification, listener, log"
-        if len(self.children) >= SEATS_MAX:
-            return "full", f"{SEATS_MAX} seats"
+        if len(self.children) >= self.seats_max:
+            return "full", f"{self.seats_max} seats"
         threads = other_threads()
         if threads:
             return "thread", ", ".join(threads)
@@ -423,8 +463,9 @@ class Template:
         return known
 
     def fork_seat(self, spec, listener, output):
-        """Forks. In the parent, returns the child's PID and the reading end of its report; in the child it does not return.
-        `spec` is a descriptor, or for the self-test an object. The descriptors become the child's: here they are closed."""
+        """Forks. In the parent, returns the child's PID and the reading end of its report; in the
+        child it does not return. `spec` is a descriptor, or for the self-test an object. The
+        descriptors become the child's: here they are closed."""
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         given = [writing, listener, output] + ([spec] if isinstance(spec, int) else [])
         parent = os.getpid()
@@ -448,18 +489,14 @@ class Template:
         return pid, reading
 
     def leave(self):
-        """In the child: lets go of every object that holds a descriptor, before the numbers are closed and used again."""
+        """In the child: lets go of every object that holds a descriptor, before the numbers are
+        closed and used again."""
         for connection in self.connections.values():
             connection.stream.detach()
         if self.listener is not None:
             self.listener.detach()
-        self.connections, self.children, self.exited, self.listener, self.poll = (
-            {},
-            {},
-            [],
-            None,
-            None,
-        )
+        self.connections, self.children, self.exited = {}, {}, []
+        self.listener = self.poll = None
 
     def adopt(self, child, fork_us):
         self.children[child.pid] = child
@@ -470,7 +507,7 @@ class Template:
         self.tell(child.connection, message)
 
     def relay(self, child):
-        """Passes the seat's word about its set-up on. Nothing but an end of file: it died before."""
+        """Passes on what the seat says of its set-up. An end of file alone: it died before."""
         try:
             said = os.read(child.status, 65536)
         except BlockingIOError:
@@ -502,6 +539,7 @@ class Template:
         code, number = (end.si_status, None) if ended else (None, end.si_status)
         exited = {**child.name(), "code": code, "signal": number}
         self.exited = [*self.exited, exited][-EXITED_MAX:]
+        gc.collect()  # of the little that came after the start
         self.tell_watchers({"exited": exited})
         if child.connection is not None:
             self.tell(child.connection, {"exited": exited}, last=True)
@@ -512,12 +550,13 @@ def close_all(fds):
         os.close(fd)
 
 
-# --------------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Starting
 
 
 class Announcer:
-    """The protocol's side of standard output. Modules that print when they are imported print to the log."""
+    """The protocol's side of standard output. Modules that print when they are imported print to
+    the log."""
 
     def __init__(self):
         self.fd = os.dup(1)
@@ -586,7 +625,8 @@ class Start:
         self.preloader = Preloader(self.environment, configuration.exclude, announcer)
 
     def run(self):
-        """The template, ready to serve. Raises `Refused`; does not return where it begins another attempt."""
+        """The template, ready to serve. Raises `Refused`; does not return where it begins another
+        attempt."""
         template = self.core()
         before = dict(os.environ)
         self.preload()
@@ -670,15 +710,8 @@ class Start:
     def again_without(self, module, intrusion):
         """Replaces this process, threads and all, by one that leaves the module out."""
         configuration = self.configuration
-        self.announcer(
-            {
-                "excluded": {
-                    "module": module,
-                    "because": intrusion.because,
-                    "detail": intrusion.detail,
-                }
-            }
-        )
+        excluded = {"module": module, "because": intrusion.because, "detail": intrusion.detail}
+        self.announcer({"excluded": excluded})
         if configuration.attempt >= ATTEMPTS_MAX:
             raise Refused("too_many_attempts", f"{module}: {intrusion}")
         log(f"{module} is not imported ahead ({intrusion}); starting again")
@@ -706,15 +739,26 @@ def listen_fd():
     return int(sys.argv[2]) if sys.argv[1:2] == ["--listen-fd"] else None
 
 
+def check_socket():
+    """Refuses the path of a template that lives."""
+    if listen_fd() is not None:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        try:
+            client.connect(sys.argv[2])
+        except (FileNotFoundError, ConnectionRefusedError):
+            return
+        except OSError as error:
+            raise Refused("socket", error) from error
+    raise Refused("socket", f"another template answers at {sys.argv[2]}")
+
+
 def listen():
     """The control socket, and its path if it is ours to remove."""
     if listen_fd() is not None:
         return socket.socket(fileno=listen_fd()), None
     path = sys.argv[2]
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            if client.connect_ex(path) == 0:
-                raise Refused("socket", f"another template answers at {path}")
         if os.path.lexists(path):
             os.unlink(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -763,7 +807,9 @@ def start(announcer):
     except OSError:
         pass  # it leads a session already: this is another attempt, or usher saw to it
     default_signals()
-    template = Start(announcer, read_configuration()).run()
+    configuration = read_configuration()
+    check_socket()
+    template = Start(announcer, configuration).run()
     default_signals()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     template.listener, template.path = listen()
@@ -774,7 +820,7 @@ def start(announcer):
 
 
 def main():
-    gc.disable()  # nothing of what is imported is ever garbage, and collecting would write to pages that seats share
+    gc.disable()  # what is imported is never garbage, and looking for some would unshare pages
     announcer = Announcer()
     try:
         template = start(announcer)

@@ -1,5 +1,5 @@
-"""Which modules the template imports ahead, and which a seat says it should: the environment's own, never a user's, and only those
-that leave nothing behind which a fork would share."""
+"""Which modules the template imports ahead, and which a seat says it should: the environment's own,
+never a user's, and only those that leave nothing behind which a fork would share."""
 
 from __future__ import annotations
 
@@ -24,54 +24,39 @@ from template_process import (
     shared_mappings,
 )
 
-# What `python -m streamlit run` has imported when it comes to the script. What else a version needs is found by the self-test's seat.
-CORE = (
-    *("streamlit", "streamlit.web.cli", "streamlit.web.bootstrap", "streamlit.web.server.server"),
-    *("streamlit.web.server.app_discovery", "streamlit.web.server.starlette.starlette_server"),
-    *("streamlit.web.server.starlette.starlette_app", "streamlit.components.v2.manifest_scanner"),
-    *("streamlit.runtime.scriptrunner.script_runner", "streamlit.watcher.local_sources_watcher"),
-    *(
-        "starlette.applications",
-        "starlette.middleware.sessions",
-        "starlette.staticfiles",
-        "starlette.websockets",
-        "uvicorn",
-    ),
-    *(
-        "uvicorn.lifespan.on",
-        "uvicorn.loops.auto",
-        "uvicorn.protocols.http.auto",
-        "anyio._backends._asyncio",
-    ),
-    *(
-        "uvicorn.protocols.websockets.websockets_sansio_impl",
-        "tornado.httpserver",
-        "tornado.platform.asyncio",
-        "toml",
-        "click",
-    ),
-    *(
-        "asyncio",
-        "concurrent.futures.thread",
-        "logging.config",
-        "multiprocessing",
-        "multiprocessing.connection",
-    ),
-    *("locale", "numbers", "random", "socket", "tempfile", "threading"),
-)
+# What `python -m streamlit run` has imported when it comes to the script. What else a version needs
+# is found by the self-test's seat.
+CORE = """
+streamlit streamlit.web.cli streamlit.web.bootstrap streamlit.web.server.server
+streamlit.web.server.app_discovery streamlit.web.server.starlette.starlette_server
+streamlit.web.server.starlette.starlette_app streamlit.components.v2.manifest_scanner
+streamlit.runtime.scriptrunner.script_runner streamlit.watcher.local_sources_watcher
+starlette.applications starlette.middleware.sessions starlette.staticfiles starlette.websockets
+uvicorn uvicorn.lifespan.on uvicorn.loops.auto uvicorn.protocols.http.auto
+uvicorn.protocols.websockets.websockets_sansio_impl anyio._backends._asyncio
+tornado.httpserver tornado.platform.asyncio toml click asyncio concurrent.futures.thread locale
+logging.config multiprocessing multiprocessing.connection numbers random socket tempfile threading
+""".split()
 
-# Pools that native libraries would start when they are loaded; a seat gets them back (`give_back_pools`).
-# OMP_NUM_THREADS is left alone: pyarrow sizes its own pool by it.
+# Pools that native libraries would start when they are loaded; a seat gets them back
+# (`give_back_pools`). OMP_NUM_THREADS is left alone: pyarrow sizes its own pool by it.
 NO_POOLS = {
     "OPENBLAS_NUM_THREADS": "1",
-    "OPENBLAS_THREAD_TIMEOUT": "20",  # 2^20 cycles that idle BLAS threads spin; its 2^26 would be 25 ms of each seat's start
+    # How long idle BLAS threads spin: 2^20 cycles. Its own 2^26 would be 25 ms of each start.
+    "OPENBLAS_THREAD_TIMEOUT": "20",
     "NUMEXPR_NUM_THREADS": "1",
-    "JE_ARROW_MALLOC_CONF": "oversize_threshold:0,dirty_decay_ms:1000,muzzy_decay_ms:1000,background_thread:false",
+    "JE_ARROW_MALLOC_CONF": (
+        "oversize_threshold:0,dirty_decay_ms:1000,muzzy_decay_ms:1000,background_thread:false"
+    ),
 }
 
 
+NUMEXPR_THREADS_MAX = 16  # its own, unless NUMEXPR_MAX_THREADS says otherwise
+
+
 class Intrusion(Exception):
-    """Importing `module` left something behind that a fork would share, or that must not be in a template."""
+    """Importing `module` left something behind that a fork would share, or that must not be in a
+    template."""
 
     def __init__(self, because, detail, module=None):
         super().__init__(f"{because}: {detail}")
@@ -81,7 +66,8 @@ class Intrusion(Exception):
 
 
 class Environment:
-    """The folders of the standard library and of installed packages; everything else is somebody's own code."""
+    """The folders of the standard library and of installed packages; everything else is somebody's
+    own code."""
 
     def __init__(self):
         paths = sysconfig.get_paths()
@@ -90,30 +76,33 @@ class Environment:
             sites.append(site.getusersitepackages())
         self.sites = [path for path in dict.fromkeys(sites) if os.path.isdir(path)]
         self.roots = folders([paths["stdlib"], paths["platstdlib"], *self.sites])
-        self.names = {}
+        self.interpreter = os.path.realpath(sys.executable)
         self.times_ns = {}
+        self.names = {}
 
     def holds(self, file, user_roots=()):
-        """Whether this file is the environment's. The innermost folder decides: a virtual environment may lie in the user's
-        project, and a user's script in the environment."""
+        """Whether this file is the environment's. The innermost folder decides: a virtual
+        environment may lie in the user's project, and a user's script in the environment."""
         file = os.path.abspath(file)
         return innermost(file, self.roots) > innermost(file, user_roots)
 
     def remember(self):
         """Notes what is installed, for `changed`."""
-        for path in self.sites:
+        for path in (self.interpreter, *self.sites):
             self.times_ns[path] = os.stat(path).st_mtime_ns
-            self.names[path] = installed(path)
+        self.names = {path: installed(path) for path in self.sites}
 
     def changed(self):
-        """The folder in which packages came, went or changed their version since `remember`, or None."""
-        for path in self.sites:
+        """What is not as it was when `remember` was called: a folder in which packages came, went
+        or changed their version, or the interpreter. Else None."""
+        for path, time_ns in self.times_ns.items():
             try:
-                time_ns = os.stat(path).st_mtime_ns
-                if time_ns != self.times_ns[path]:
-                    if installed(path) != self.names[path]:
-                        return path
-                    self.times_ns[path] = time_ns
+                now_ns = os.stat(path).st_mtime_ns
+                if now_ns != time_ns and (
+                    path == self.interpreter or installed(path) != self.names[path]
+                ):
+                    return path
+                self.times_ns[path] = now_ns
             except OSError:
                 return path
         return None
@@ -134,14 +123,16 @@ def innermost(file, roots):
 
 
 def installed(path):
-    """The names in a packages folder; the version is part of *.dist-info's. Compiled files and pip's leftovers come and go."""
+    """The names in a packages folder; the version is part of *.dist-info's. Compiled files and
+    pip's leftovers come and go."""
     return frozenset(
         name for name in os.listdir(path) if name != "__pycache__" and not name.startswith("~")
     )
 
 
 def add_user_site():
-    """`-I` leaves the user's own site-packages out; a start by hand has them, before the system's, unless in a virtual environment."""
+    """`-I` leaves the user's own site-packages out; a start by hand has them, before the system's,
+    unless in a virtual environment."""
     path = site.getusersitepackages()
     if in_virtual_environment() or not os.path.isdir(path) or path in sys.path:
         return
@@ -153,7 +144,7 @@ def add_user_site():
     sys.path[:] = before[:at] + added + before[at:]
 
 
-# --------------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Importing ahead
 
 
@@ -182,7 +173,8 @@ class Preloader:
         self.imposed = {}
 
     def core(self):
-        """Streamlit itself. Raises ImportError if there is none; what else a version lacks is left to the self-test's judgement."""
+        """Streamlit itself. Raises ImportError if there is none; what else a version lacks is left
+        to the self-test's judgement."""
         before = dict(os.environ)
         for name in CORE:
             try:
@@ -193,7 +185,8 @@ class Preloader:
         self.look()
         self.core_names = set(sys.modules)
         self.core_packages = {package_of(name) for name in self.core_names}
-        # Streamlit sets MPLBACKEND whatever it was: each seat's environment gets it, as if it had imported Streamlit itself.
+        # Streamlit sets MPLBACKEND whatever it was: each seat's environment gets it, as if it had
+        # imported Streamlit itself.
         self.imposed = {
             name: value for name, value in os.environ.items() if before.get(name) != value
         }
@@ -208,7 +201,8 @@ class Preloader:
                     self.load_one(name)
 
     def begin(self, package):
-        """Before the first module of each package: says so, and looks what the one before it did to the memory."""
+        """Before the first module of each package: says so, and looks what the one before it did to
+        the memory."""
         if self.package != package:
             self.look_at_memory()
             self.package = package
@@ -260,7 +254,8 @@ class Preloader:
 
 
 def is_installed(package, environment):
-    """Whether this top-level package is the environment's own. Looks without importing: user code must not run here."""
+    """Whether this top-level package is the environment's own. Looks without importing: user code
+    must not run here."""
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError, AttributeError):
@@ -269,21 +264,19 @@ def is_installed(package, environment):
         return False
     if spec.origin in ("built-in", "frozen"):
         return True
-    files = (
-        [spec.origin]
-        if spec.origin
-        else [os.path.join(place, "") for place in spec.submodule_search_locations or []]
-    )
-    return bool(files) and all(environment.holds(file + "x") for file in files)
+    places = spec.submodule_search_locations or []
+    files = [spec.origin] if spec.origin else [os.path.join(place, "x") for place in places]
+    return bool(files) and all(environment.holds(file) for file in files)
 
 
-# --------------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Doing once what every seat would do
 
 
 def memoise_component_scan():
-    """Streamlit reads the metadata of every installed distribution when a server is made: 40 ms and more. Once is enough, unless
-    the seat brings distributions of its own. Returns a function that undoes it."""
+    """Streamlit reads the metadata of every installed distribution when a server is made: 40 ms and
+    more. Once is enough, unless the seat brings distributions of its own. Returns a function that
+    undoes it."""
     scanner = sys.modules.get("streamlit.components.v2.manifest_scanner")
     original = getattr(scanner, "scan_component_manifests", None)
     if original is None:
@@ -298,7 +291,8 @@ def memoise_component_scan():
 
 
 def warm_up():
-    """Runs Streamlit's commands once without a session: fills the caches of its encoders and of what is loaded already."""
+    """Runs Streamlit's commands once without a session: fills the caches of its encoders and of
+    what is loaded already."""
     import streamlit as st
 
     mimetypes.init()  # reads the system's table
@@ -335,15 +329,16 @@ def warm_up_tables(st, pandas):
 
 
 def forget_configuration():
-    """The warm-up made Streamlit read the template's config.toml; a seat reads its own, as if for the first time."""
+    """The warm-up made Streamlit read the template's config.toml; a seat reads its own, as if for
+    the first time."""
     config = sys.modules["streamlit.config"]
     if hasattr(config, "_config_options"):
         config._config_options = None
 
 
 def copy_options_ahead():
-    """Streamlit copies its 250 options, deeply, when it reads its configuration: a fifth of a seat's start. Returns a function by
-    which a seat uses the copy that is made here."""
+    """Streamlit copies its 250 options, deeply, when it reads its configuration: a fifth of a
+    seat's start. Returns a function by which a seat uses the copy that is made here."""
     config = sys.modules["streamlit.config"]
     options = getattr(config, "_config_options_template", None)
     if options is None or getattr(config, "copy", None) is not copy:
@@ -369,32 +364,29 @@ def pool_setters():
 
 
 def give_back_pools(setters, env):
-    """As many threads as the libraries would have started by themselves, had they been loaded with this environment."""
-    processors = len(os.sched_getaffinity(0))
-    asked = [
-        env[name]
-        for name in ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
-        if env.get(name, "").isdigit()
-    ]
+    """As many threads as the libraries would have started by themselves, had they been loaded with
+    this environment."""
+    blas = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
     for set_threads in setters:
-        set_threads(max(1, int(asked[0]) if asked else processors))
+        set_threads(threads_wanted(env, blas))
     if "numexpr" in sys.modules:
-        asked = [
-            env[name]
-            for name in ("NUMEXPR_NUM_THREADS", "OMP_NUM_THREADS")
-            if env.get(name, "").isdigit()
-        ]
-        sys.modules["numexpr"].set_num_threads(
-            max(1, min(16, int(asked[0]) if asked else processors))
-        )
+        wanted = threads_wanted(env, ("NUMEXPR_NUM_THREADS", "OMP_NUM_THREADS"))
+        sys.modules["numexpr"].set_num_threads(min(wanted, NUMEXPR_THREADS_MAX))
 
 
-# --------------------------------------------------------------------------------------------------------------------------------
+def threads_wanted(env, names):
+    """What the first of these variables says, else one for each processor."""
+    said = [int(env[name]) for name in names if env.get(name, "").isdigit()]
+    return max(1, said[0] if said else len(os.sched_getaffinity(0)))
+
+
+# --------------------------------------------------------------------------------------------------
 # Learning
 
 
 def learned_names(modules, core_names, environment, user_roots):
-    """Of the loaded modules those that a template can import ahead, in the order in which their import ended."""
+    """Of the loaded modules those that a template can import ahead, in the order in which their
+    import ended."""
     return [
         name
         for name, module in modules.items()

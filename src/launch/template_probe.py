@@ -1,7 +1,9 @@
-"""The self-test: one real seat, forked as usher would ask for it, before the template calls itself ready.
+"""The self-test: one real seat, forked as usher would ask for it, before the template calls itself
+ready.
 
-It proves for the installed version what the rest takes for granted: that Streamlit serves on the socket it was handed, runs a script,
-and reads the seat's own configuration, environment and secrets. It repairs nothing.
+It proves for the installed version what the rest takes for granted: that Streamlit serves on the
+socket it was handed, runs a script, and reads the seat's own configuration, environment and
+secrets. It repairs nothing.
 """
 
 from __future__ import annotations

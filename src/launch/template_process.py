@@ -1,4 +1,5 @@
-"""What the kernel says of this process, and the few things that are asked of it. Used by every other part of the template; knows none."""
+"""What the kernel says of this process, and the few things that are asked of it. Used by every
+other part of the template; knows none."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import signal
 import sys
 import time
 
-THREAD_SETTLE_S = 1.0
+THREAD_SETTLE_S = 0.5
 
 
 def log(text):
@@ -21,7 +22,8 @@ def python_version():
 
 
 def other_threads():
-    """Names of the threads beside the main one, once those about to end had time to: a joined thread's task lives a moment longer."""
+    """Names of the threads beside the main one, once those about to end had time to: a joined
+    thread's task lives a moment longer."""
     deadline = time.monotonic() + THREAD_SETTLE_S
     while len(os.listdir("/proc/self/task")) > 1:
         if time.monotonic() > deadline:
@@ -72,7 +74,8 @@ def libraries(part):
 
 
 def stat_field(number, pid="self"):
-    """Field N of /proc/PID/stat as proc(5) counts them; from the third on, as the second may have spaces."""
+    """Field N of /proc/PID/stat as proc(5) counts them; from the third on, as the second may have
+    spaces."""
     with open(f"/proc/{pid}/stat") as stat:
         return int(stat.read().rpartition(")")[2].split()[number - 3])
 

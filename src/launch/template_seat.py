@@ -1,6 +1,8 @@
-"""The forked child on its way from a copy of the template to a Streamlit as if somebody had started it by hand.
+"""The forked child on its way from a copy of the template to a Streamlit as if somebody had started
+it by hand.
 
-It must not return to the template, and must leave nothing in place that is the template's or another seat's.
+It must not return to the template, and must leave nothing in place that is the template's or
+another seat's.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ LEARN_QUIET_S = 2.0
 LEARN_RUN_S = 60.0
 LEARN_WAIT_S = 600.0
 
-# Read by the loader, the allocator or the interpreter when a process starts: too late for a forked one.
+# Read by the loader, the allocator or the interpreter when a process starts: too late for a forked
+# one.
 READ_AT_START = ("LD_", "MALLOC_", "GLIBC_TUNABLES", "PYTHON")
 APPLIED_BY_SEAT = {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 
@@ -131,7 +134,8 @@ class Seat:
         return default if value is None else value
 
     def descriptors(self):
-        """0, 1, 2, the listener and, until it has reported, the pipe; nothing of the template or of other seats."""
+        """0, 1, 2, the listener and, until it has reported, the pipe; nothing of the template or of
+        other seats."""
         if isinstance(self.spec, int):
             self.spec = read_all(self.spec, SPEC_BYTES_MAX)
         else:
@@ -160,7 +164,7 @@ class Seat:
         try:
             locale.setlocale(locale.LC_CTYPE, "")
         except locale.Error:
-            pass  # an unknown one: an interpreter starts with the C locale then, as the template's is
+            pass  # an unknown one: an interpreter starts with the C locale then
         sys.dont_write_bytecode = bool(self.env.get("PYTHONDONTWRITEBYTECODE"))
         sys.stdout.reconfigure(
             line_buffering=True, write_through=bool(self.env.get("PYTHONUNBUFFERED"))
@@ -169,7 +173,8 @@ class Seat:
             os.umask(self.spec["umask"])
 
     def names(self):
-        """What ps and the kernel's killer know it by. Before the identity changes: afterwards these files are root's."""
+        """What ps and the kernel's killer know it by. Before the identity changes: afterwards these
+        files are root's."""
         try:
             set_oom_score_adj(self.get("oom_score_adj", 0))
         except OSError:
@@ -192,9 +197,8 @@ class Seat:
 
     def folder(self):
         os.chdir(self.spec["cwd"])
-        sys.modules["multiprocessing.process"].ORIGINAL_DIR = self.spec[
-            "cwd"
-        ]  # workers change to it
+        # Noted when it was imported; workers change to it.
+        sys.modules["multiprocessing.process"].ORIGINAL_DIR = self.spec["cwd"]
         tempfile.tempdir = None  # may have been found from the template's TMPDIR
 
     def randomness(self):
@@ -218,11 +222,12 @@ class Seat:
             bootstrap._install_config_watchers = lambda *_args, **_kwargs: None
 
     def imports(self):
-        """sys.path, sys.argv and __main__ as `python -m streamlit run` has them when it comes to the script."""
+        """sys.path, sys.argv and __main__ as `python -m streamlit run` has them when it comes to
+        the script."""
         pythonpath = [path for path in self.env.get("PYTHONPATH", "").split(os.pathsep) if path]
         self.added = [*self.get("sys_path", []), *pythonpath]
         for place in (os.path.dirname(self.script), *self.added):
-            self.unshadow(place, must_have_been_there=place in pythonpath)
+            self.unshadow(place, was_on_path=place in pythonpath)
         sys.path[:0] = self.added
         sys.argv = self.template.command.command_line(self.flags, self.script, self.args)
         sys.orig_argv = [sys.executable, "-m", *sys.argv]
@@ -231,8 +236,9 @@ class Seat:
         for name in self.template.own_modules:
             del sys.modules[name]
 
-    def unshadow(self, place, must_have_been_there):
-        """By hand, the user's module of this name would be found, not the installed one that the template has imported."""
+    def unshadow(self, place, was_on_path):
+        """By hand, the user's module of a name would be found here, not the installed one that the
+        template has imported. Forgets that, or raises ValueError where it cannot be forgotten."""
         try:
             names = os.listdir(place)
         except OSError:
@@ -243,16 +249,19 @@ class Seat:
             file = getattr(sys.modules.get(package), "__file__", None)
             if not isinstance(file, str) or file.startswith(os.path.join(place, "")):
                 continue
-            if package not in self.template.core_names:
-                for name in [name for name in sys.modules if covers((package,), name)]:
-                    del sys.modules[name]
-            elif must_have_been_there:
-                raise ValueError(f"PYTHONPATH has another {package} than the template")
+            if package in self.template.core_names and not was_on_path:
+                continue  # by hand it is imported, too, before the script's folder is on sys.path
+            loaded = [name for name in sys.modules if covers((package,), name)]
+            if was_on_path or any(is_native(sys.modules[name]) for name in loaded):
+                raise ValueError(f"{place} has another {package} than the template")
+            for name in loaded:
+                del sys.modules[name]
 
     def listener(self):
         listener = socket.socket(fileno=LISTENER_FD)
         if listener.family != socket.AF_UNIX:
-            # Accepted sockets inherit this on Linux. asyncio sets it by itself where the protocol is named.
+            # Accepted sockets inherit this on Linux. asyncio sets it by itself where the protocol
+            # is named.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if listener.proto == 0:
                 listener = socket.socket(
@@ -277,7 +286,8 @@ class Seat:
                 print(end.code, file=sys.stderr)
         except BaseException:
             traceback.print_exc()
-        # As the interpreter ends, but without taking the heap apart: that would copy every page shared with the template.
+        # As the interpreter ends, but without taking the heap apart: that would copy every page
+        # shared with the template.
         for finish in (
             getattr(threading, "_shutdown", None),
             atexit._run_exitfuncs,
@@ -293,7 +303,8 @@ class Seat:
 
 
 def stale_environment(env, own):
-    """Variables that have another value here than the process was started with, and are only read then; `-I` reads no PYTHON*."""
+    """Variables that have another value here than the process was started with, and are only read
+    then; `-I` reads no PYTHON*."""
     changed = {
         name
         for name in {*env, *own}
@@ -311,28 +322,33 @@ def set_oom_score_adj(score):
 
 
 def module_names(place, names, packages):
-    """Which of these packages an import would find here. A folder without __init__.py does not hide an installed package."""
+    """Which of these packages an import would find here. A folder without __init__.py does not hide
+    an installed package."""
     found = []
     for name in names:
         stem, _, ending = name.partition(".")
         if stem not in packages:
             continue
-        if (
-            ending == "py"
-            or ending.endswith("so")
-            or (not ending and os.path.isfile(os.path.join(place, name, "__init__.py")))
-        ):
+        is_module = ending == "py" or ending.endswith("so")
+        if is_module or (not ending and os.path.isfile(os.path.join(place, name, "__init__.py"))):
             found.append(stem)
     return found
 
 
-# --------------------------------------------------------------------------------------------------------------------------------
+def is_native(module):
+    """A library that can be loaded once only."""
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and file.endswith(".so")
+
+
+# --------------------------------------------------------------------------------------------------
 # Streamlit
 
 
 class StreamlitRun:
-    """The command `streamlit run` of the installed version, called without parsing a command line: that takes longer than the fork
-    and the server's start together, for 250 options of which a handful is given."""
+    """The command `streamlit run` of the installed version, called without parsing a command line:
+    that takes longer than the fork and the server's start together, for 250 options of which a
+    handful is given."""
 
     def __init__(self):
         import click
@@ -342,16 +358,11 @@ class StreamlitRun:
         self.command = cli.main.commands["run"]
         group = click.Context(cli.main, info_name="streamlit")
         self.context = click.Context(self.command, info_name="run", parent=group)
-        named = [
-            parameter
-            for parameter in self.command.params
-            if not getattr(parameter, "hidden", False)
-        ]
         self.options = {
-            name[2:]: parameter
-            for parameter in named
-            for name in parameter.opts
-            if name.startswith("--")
+            name[2:]: option
+            for option in self.command.params
+            for name in option.opts
+            if name.startswith("--") and not getattr(option, "hidden", False)
         }
         self.variables = {
             one.envvar: one for one in self.options.values() if isinstance(one.envvar, str)
@@ -413,7 +424,8 @@ def text_of(value):
 
 
 def own_configuration_files():
-    """Older versions (1.39) note where config.toml and secrets.toml are when imported: in the template's HOME and folder."""
+    """Older versions (1.39) note where config.toml and secrets.toml are when imported: in the
+    template's HOME and folder."""
     from streamlit import config, file_util
 
     secrets = getattr(config, "_config_options_template", {}).get("secrets.files")
@@ -452,16 +464,17 @@ def serve_tornado_on(http_server, listener):
 
     http_server.listen = listen
     set_nodelay = IOStream.set_nodelay
-    # It turns the delay on again after each answer, and so for the WebSocket: 40 ms for most reruns.
+    # It turns the delay on again after each answer, and so for the WebSocket: 40 ms a rerun.
     IOStream.set_nodelay = lambda stream, _value: set_nodelay(stream, True)
 
 
-# --------------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Learning
 
 
 class Learner:
-    """Notes what the seat has imported once its script has run: a thread that looks at sys.modules, and touches no module."""
+    """Notes what the seat has imported once its script has run: a thread that looks at sys.modules,
+    and touches no module."""
 
     def __init__(self, path, template, user_folders):
         self.path = path
@@ -486,13 +499,14 @@ class Learner:
                 return
             time.sleep(LEARN_STEP_S)
         deadline = time.monotonic() + LEARN_RUN_S
-        count, since = 0, time.monotonic()
+        count, since, is_new = 0, time.monotonic(), False
         while time.monotonic() < deadline:
             time.sleep(LEARN_STEP_S)
             if len(sys.modules) != count:
-                count, since = len(sys.modules), time.monotonic()
-            elif time.monotonic() - since >= LEARN_QUIET_S:
+                count, since, is_new = len(sys.modules), time.monotonic(), True
+            elif is_new and time.monotonic() - since >= LEARN_QUIET_S:
                 self.write()
+                is_new = False
         self.write()
 
     def write(self):

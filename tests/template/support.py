@@ -1,6 +1,8 @@
-"""What the template's tests share: a template process, the seats it forks, and a browser's side of Streamlit's WebSocket.
+"""What the template's tests share: a template process, the seats it forks, and a browser's side of
+Streamlit's WebSocket.
 
-Everything waits for an event with a deadline; nothing sleeps. The interpreter that runs the tests is the one under test.
+Everything waits for an event with a deadline; nothing sleeps. The interpreter that runs the tests
+is the one under test.
 """
 
 from __future__ import annotations
@@ -36,6 +38,13 @@ FLAGS = {
     "logger.hideWelcomeMessage": True,
     "runner.postScriptGC": False,
 }
+
+
+def script(name):
+    """The text of one of the scripts beside this file."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scripts", f"{name}.py")
+    with open(path) as file:
+        return file.read()
 
 
 def known_flags(flags):
@@ -401,16 +410,19 @@ class StartedByHand(Served):
 
 
 class Browser:
-    """A browser's session with a Streamlit server: the WebSocket by hand, the messages by Streamlit's own classes."""
+    """A browser's session with a Streamlit server: the WebSocket by hand, the messages by
+    Streamlit's own classes."""
 
     def __init__(self, stream):
         self.stream = stream
         self.buffer = b""
         key = base64.b64encode(os.urandom(16)).decode()
-        self.stream.sendall(
-            f"GET /_stcore/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: streamlit\r\n\r\n".encode()
+        head = (
+            *("GET /_stcore/stream HTTP/1.1", "Host: localhost", "Upgrade: websocket"),
+            *("Connection: Upgrade", f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13"),
+            *("Sec-WebSocket-Protocol: streamlit", "", ""),
         )
+        self.stream.sendall("\r\n".join(head).encode())
         while b"\r\n\r\n" not in self.buffer:
             self.buffer += self.some()
         head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
@@ -466,7 +478,8 @@ class Browser:
                     return whole
 
     def run(self):
-        """Reruns the script to its end. What it wrote, in order: the bodies of its markdown, or an exception raised here."""
+        """Reruns the script to its end. What it wrote, in order: the bodies of its markdown, or an
+        exception raised here."""
         message = BackMsg()
         message.rerun_script.query_string = ""
         self.send(message.SerializeToString())
@@ -489,7 +502,8 @@ class Browser:
 
 
 class MadeUpEnvironment:
-    """A virtual environment with all the packages of the one under test and some modules of the test's own."""
+    """A virtual environment with all the packages of the one under test and some modules of the
+    test's own."""
 
     def __init__(self, modules=(), leave_out=()):
         self.folder = tempfile.mkdtemp(prefix="usher-venv-")
@@ -513,7 +527,8 @@ class MadeUpEnvironment:
             file.write(text)
 
     def edit(self, name, *replacements):
-        """Another version of an installed file. The folders around it become the environment's own, the rest stays as it is."""
+        """Another version of an installed file. The folders around it become the environment's own,
+        the rest stays as it is."""
         path = self.site
         for part in name.split("/"):
             path = os.path.join(path, part)

@@ -1,4 +1,5 @@
-"""What a seat says the next template should import: what its script imported, never what is the user's own."""
+"""What a seat says the next template should import: what its script imported, never what is the
+user's own."""
 
 from __future__ import annotations
 
@@ -10,29 +11,11 @@ import types
 import unittest
 from importlib.machinery import ModuleSpec
 
-from support import LAUNCH, TemplateProcess, eventually
+from support import LAUNCH, TemplateProcess, eventually, script
 
 sys.path.insert(0, LAUNCH)
 from template_modules import Environment, covers, folders, learned_names  # noqa: E402
 from template_seat import module_names, stale_environment  # noqa: E402
-
-SCRIPT = """
-import os, sys, types
-import streamlit as st
-import mine, package_of_mine.part
-import wave, dateutil.easter
-
-class Lazy(types.ModuleType):
-    def __getattribute__(self, name):
-        print("a lazy module was touched:", name)
-        return super().__getattribute__(name)
-
-sys.modules["lazy"] = Lazy("lazy")
-sys.modules["alias_of_wave"] = wave
-if os.path.exists("again"):
-    import plistlib
-st.write("x")
-"""
 
 
 def setUpModule():
@@ -46,7 +29,7 @@ def tearDownModule():
 
 class Learning(unittest.TestCase):
     def place(self):
-        place = template.place(SCRIPT)
+        place = template.place(script("imports"))
         place.write("mine.py", "")
         place.write("package_of_mine/__init__.py", "")
         place.write("package_of_mine/part.py", "")

@@ -1,135 +1,25 @@
-"""A forked seat beside one that was started by hand, and beside its neighbour: nothing that fork copies is shared or left over."""
+"""A forked seat beside one that was started by hand, and beside its neighbour: nothing that fork
+copies is shared or left over."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import unittest
 
-from support import StartedByHand, TemplateProcess, known_flags
+from support import StartedByHand, TemplateProcess, known_flags, script
 
-# Everything that a script can see of its process and that fork, or a wrong start, could change.
-LOOK = r"""
-import ctypes, gc, json, locale, multiprocessing, os, re, resource, stat, sys, tempfile, time
-import numpy
-import streamlit as st
-
-def mode_of_a_new_file():
-    os.close(os.open("new", os.O_CREAT | os.O_WRONLY, 0o666))
-    mode = os.stat("new").st_mode
-    os.unlink("new")
-    return oct(stat.S_IMODE(mode))
-
-def blas_threads():
-    path = next(line.split()[-1] for line in open("/proc/self/maps") if "openblas" in line)
-    names = ("scipy_openblas_get_num_threads64_", "scipy_openblas_get_num_threads", "openblas_get_num_threads64_", "openblas_get_num_threads")
-    return next(getattr(ctypes.CDLL(path), name)() for name in names if hasattr(ctypes.CDLL(path), name))
-
-def descriptors():
-    links = []
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            links.append(re.sub(r"\d+", "N", os.readlink("/proc/self/fd/" + fd)))
-        except OSError:
-            pass
-    return sorted(link for link in links if "/fd" not in link)
-
-status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines() if ":" in line)
-main = sys.modules["__main__"]
-st.markdown(json.dumps({
-    "environ": dict(os.environ),
-    "argv": sys.argv,
-    "orig_argv": sys.orig_argv,
-    "path": sys.path,
-    "main": [main.__name__, main.__file__, repr(main.__spec__)],
-    "cwd": os.getcwd(),
-    "mode": mode_of_a_new_file(),
-    "signals": {name: status[name].strip() for name in ("SigBlk", "SigIgn", "SigCgt")},
-    "descriptors": descriptors(),
-    "streams": [(one.encoding, one.errors, one.fileno()) for one in (sys.stdin, sys.stdout, sys.stderr)],
-    "stdin": sys.stdin.read(),
-    "leads": [os.getsid(0) == os.getpid(), os.getpgrp() == os.getpid()],
-    "zone": [time.tzname, time.localtime(0).tm_hour],
-    "locale": [locale.setlocale(one) for one in (locale.LC_CTYPE, locale.LC_NUMERIC, locale.LC_TIME)],
-    "temporary": tempfile.gettempdir(),
-    "workers_folder": multiprocessing.process.ORIGINAL_DIR,
-    "collects": [gc.isenabled(), gc.get_threshold()],
-    "recursion": sys.getrecursionlimit(),
-    "writes_bytecode": not sys.dont_write_bytecode,
-    "limits": [resource.getrlimit(one) for one in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE, resource.RLIMIT_STACK)],
-    "priorities": [os.nice(0), open("/proc/self/oom_score_adj").read(), sorted(os.sched_getaffinity(0))],
-    "identity": [os.getresuid(), os.getresgid(), os.getgroups()],
-    "blas": blas_threads(),
-    "session_state": dict(st.session_state),
-    "options": [st.get_option(name) for name in ("server.maxUploadSize", "theme.primaryColor", "theme.textColor", "server.port",
-                                                 "server.cookieSecret", "client.toolbarMode", "server.enableCORS")],
-    "secret": st.secrets["key"],
-}))
+# What a template must not pass on: signals that its parent ignored or blocked, a rank with the
+# kernel's killer; and by its start, a time zone, a folder for temporary files, variables.
+BEFORE = """
+import os, signal, sys
+signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGTERM])
+with open("/proc/self/oom_score_adj", "w") as file:
+    file.write("7")
+os.execv(sys.argv[1], sys.argv[1:])
 """
-
-RANDOM = """
-import json, multiprocessing, os, random, secrets, ssl, tempfile, uuid
-import numpy as np
-import streamlit as st
-st.markdown(json.dumps({
-    "random": random.random(),
-    "numpy": np.random.random(),
-    "numpy_generator": np.random.default_rng().random(),
-    "uuid4": str(uuid.uuid4()),
-    "secrets": secrets.token_hex(),
-    "openssl": ssl.RAND_bytes(16).hex(),
-    "urandom": os.urandom(16).hex(),
-    "temporary": os.path.basename(tempfile.mktemp()),
-    "workers_key": bytes(multiprocessing.current_process().authkey).hex(),
-    "cookie_secret": st.get_option("server.cookieSecret"),
-}))
-"""
-
-WORK = """
-import json, multiprocessing, os, subprocess, sys, threading
-import numpy as np
-import streamlit as st
-
-def by_process(method):
-    process = multiprocessing.get_context(method).Process(target=os.getcwd)
-    process.start()
-    process.join()
-    return process.exitcode
-
-heard = []
-thread = threading.Thread(target=heard.append, args=(1,))
-thread.start()
-thread.join()
-a = np.arange(250_000, dtype=float).reshape(500, 500)
-if __name__ == "__main__":  # a worker imports the script
-    st.markdown(json.dumps({
-        "spawn": by_process("spawn"),
-        "fork": by_process("fork"),
-        "thread": heard,
-        "subprocess": subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, text=True).stdout.strip(),
-        "blas": bool(np.isclose((a @ a)[0, 0], (a[0] * a[:, 0]).sum())),
-    }))
-"""
-
-IDENTITY = """
-import json, os
-import streamlit as st
-try:
-    os.setuid(0)
-    back = True
-except PermissionError:
-    back = False
-st.markdown(json.dumps({"uid": os.getresuid(), "gid": os.getresgid(), "groups": os.getgroups(), "back": back}))
-"""
-
-# What a template must not pass on: signals that its parent ignored or blocked, a rank with the kernel's killer, a time zone, a folder
-# for temporary files, variables of its own.
-BEFORE = (
-    "import os, signal, sys; signal.signal(signal.SIGUSR2, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-    "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGTERM]);"
-    "open('/proc/self/oom_score_adj', 'w').write('7'); os.execv(sys.argv[1], sys.argv[1:])"
-)
 
 
 def setUpModule():
@@ -153,7 +43,7 @@ class AsIfStartedByHand(unittest.TestCase):
     maxDiff = None
 
     def test_a_script_sees_what_it_would_see(self):
-        place = template.place(LOOK)
+        place = template.place(script("look"))
         place.write(
             ".streamlit/config.toml",
             '[theme]\nprimaryColor = "#123456"\n[server]\nmaxUploadSize = 3\n',
@@ -199,14 +89,14 @@ class AsIfStartedByHand(unittest.TestCase):
         self.assertEqual(forked, by_hand)
 
     def test_threads_processes_and_native_pools_work(self):
-        done = template.seat(WORK).report()
+        done = template.seat(script("work")).report()
         self.assertEqual(
             done, {"spawn": 0, "fork": 0, "thread": [1], "subprocess": "42", "blas": True}
         )
 
     def test_what_is_printed_is_in_the_log_at_once(self):
         seat = template.seat(
-            "import sys\nimport streamlit as st\nprint('출력')\nprint('오류', file=sys.stderr)\nst.write('x')\n"
+            "import sys, streamlit\nprint('출력')\nprint('오류', file=sys.stderr)\nstreamlit.write('x')\n"
         )
         seat.run()
         self.assertIn("출력", seat.place.said())
@@ -214,7 +104,8 @@ class AsIfStartedByHand(unittest.TestCase):
 
     def test_the_users_modules_come_before_the_installed_ones(self):
         place = template.place(
-            "import statistics, mine, theirs, streamlit as st\nst.write(statistics.WHOSE + mine.WHOSE + theirs.WHOSE)\n"
+            "import statistics, mine, theirs, streamlit\n"
+            "streamlit.write(statistics.WHOSE + mine.WHOSE + theirs.WHOSE)\n"
         )
         place.write(
             "statistics.py", "WHOSE = 'own '\n"
@@ -238,14 +129,14 @@ class AsIfStartedByHand(unittest.TestCase):
 
 class Apart(unittest.TestCase):
     def test_random_state_and_keys_differ(self):
-        first, second = (template.seat(RANDOM).report() for _ in range(2))
+        first, second = (template.seat(script("draw")).report() for _ in range(2))
         for name in first:
             with self.subTest(name):
                 self.assertNotEqual(first[name], second[name])
 
     def test_each_has_the_cookie_secret_it_was_given(self):
         given = [
-            template.seat(RANDOM, cookie_secret=letter * 64).report()["cookie_secret"]
+            template.seat(script("draw"), cookie_secret=letter * 64).report()["cookie_secret"]
             for letter in "ab"
         ]
         self.assertEqual(given, ["a" * 64, "b" * 64])
@@ -277,11 +168,13 @@ class Apart(unittest.TestCase):
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
     def test_the_user_and_the_group_are_those_asked_for(self):
-        seen = template.seat(IDENTITY, uid=65534, gid=65534, groups=[65534, 100]).report()
+        seen = template.seat(script("identity"), uid=65534, gid=65534, groups=[65534, 100]).report()
         self.assertEqual(
             seen, {"uid": [65534] * 3, "gid": [65534] * 3, "groups": [100, 65534], "back": False}
         )
-        self.assertEqual(template.seat(IDENTITY, uid=65534, gid=65534).report()["groups"], [65534])
+        self.assertEqual(
+            template.seat(script("identity"), uid=65534, gid=65534).report()["groups"], [65534]
+        )
 
     def test_ps_shows_the_title(self):
         seat = template.seat(title="usher: 지영/main")

@@ -1,4 +1,5 @@
-"""What a seat serves: health, scripts over the WebSocket, over TCP and Unix sockets, without delay, also as `st.App`; and how it ends."""
+"""What a seat serves: health, and scripts over the WebSocket, by TCP and Unix sockets, without
+delay, also as `st.App`; and how it ends."""
 
 from __future__ import annotations
 
@@ -7,37 +8,12 @@ import signal
 import socket
 import unittest
 
-from support import Browser, TemplateProcess
-
-# TCP_NODELAY of each connection that this process has accepted.
-DELAYS = """
-import json, os, socket
-import streamlit as st
-found = {}
-for fd in os.listdir("/proc/self/fd"):
-    try:
-        one = socket.socket(fileno=os.dup(int(fd)))
-        found[one.getpeername()[1]] = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    except OSError:
-        continue
-st.markdown(json.dumps(found))
-"""
+from support import Browser, TemplateProcess, script
 
 COUNTER = """
 import streamlit as st
 st.session_state.count = st.session_state.get("count", 0) + 1
 st.write(f"run {st.session_state.count}")
-"""
-
-OWN_SERVER = """
-import asyncio
-import streamlit as st
-import tornado.httpserver, tornado.web
-asyncio.set_event_loop(asyncio.new_event_loop())
-server = tornado.httpserver.HTTPServer(tornado.web.Application())
-server.listen(0, "127.0.0.1")
-st.write(next(iter(server._sockets.values())).getsockname()[0])
-server.stop()
 """
 
 APP = """
@@ -70,7 +46,7 @@ class Serving(unittest.TestCase):
             self.assertEqual([one.run(), one.run(), other.run()], [["run 1"], ["run 2"], ["run 1"]])
 
     def test_no_connection_waits_for_its_peers_acknowledgement(self):
-        seat = template.seat(DELAYS, unix=False)
+        seat = template.seat(script("delays"), unix=False)
         with seat.connect() as idle, Browser(seat.connect()) as browser:
             idle.sendall(b"GET /_stcore/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             self.assertTrue(idle.recv(65536).startswith(b"HTTP/1.1 200"))
@@ -80,7 +56,7 @@ class Serving(unittest.TestCase):
         self.assertEqual(seen, expected)
 
     def test_a_listener_without_a_named_protocol_is_as_good(self):
-        seat = template.seat(DELAYS, unix=False, protocol=0)
+        seat = template.seat(script("delays"), unix=False, protocol=0)
         self.assertEqual(list(seat.report().values()), [1])
 
     def test_the_base_path_is_served(self):
@@ -91,7 +67,7 @@ class Serving(unittest.TestCase):
     def test_the_script_may_have_a_server_of_its_own(self):
         if template.ready["server"] != "tornado":
             self.skipTest("this Streamlit brings no Tornado")
-        self.assertEqual(template.seat(OWN_SERVER).run(), ["127.0.0.1"])
+        self.assertEqual(template.seat(script("own_server")).run(), ["127.0.0.1"])
 
     def test_an_asgi_app_is_run_as_by_hand(self):
         if template.ready["server"] != "starlette":
@@ -129,7 +105,7 @@ class Ending(unittest.TestCase):
 
     def test_what_was_registered_for_the_end_is_done(self):
         seat = template.seat(
-            "import atexit\nimport streamlit as st\natexit.register(print, 'at the end')\nst.write('x')\n"
+            "import atexit, streamlit\natexit.register(print, 'at the end')\nstreamlit.write('x')\n"
         )
         seat.run()
         seat.kill(signal.SIGTERM)

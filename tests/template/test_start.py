@@ -1,33 +1,29 @@
-"""How a template starts, and when it must not: modules that would be shared, environments that cannot be forked."""
+"""How a template starts, and when it must not: modules that would be shared, environments that cannot
+be forked."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import signal
+import sys
+import tempfile
 import unittest
 
-from support import MadeUpEnvironment, TemplateProcess
+from support import MadeUpEnvironment, TemplateProcess, script
 
-SLEEPER = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
-
-# Starts a thread when the second seat has been forked; the first is the self-test's.
-LATE_SLEEPER = """
-import os, threading, time
-forks = []
-def after():
-    forks.append(1)
-    if len(forks) == 2:
-        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
-os.register_at_fork(after_in_parent=after)
+SLEEPER = """
+import threading, time
+threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
 """
-
-# Takes away what Streamlit is handed its socket by, as another version might.
-BREAKER = """
-import sys
-for name, attribute in (("streamlit.web.server.starlette.starlette_server", "_bind_socket"), ("streamlit.web.server.server", "HTTPServer")):
-    if hasattr(sys.modules.get(name), attribute):
-        delattr(sys.modules[name], attribute)
+HANDLER = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+"""
+TELLER = """
+import os
+os.environ["TOLD"] = os.environ["TOLD_BY_BOTH"] = "by a module"
 """
 
 TORNADO = importlib.util.find_spec("streamlit.web.server.starlette") is None
@@ -36,18 +32,18 @@ MODULES = {
     "sleeps.py": SLEEPER,
     "sleeps_too/__init__.py": "",
     "sleeps_too/deep.py": "import sleeps\n",
-    "late.py": LATE_SLEEPER,
+    "late.py": script("late_thread"),
     "holds.py": "import os\nfd = os.open('/dev/null', os.O_RDONLY)\n",
     "drops.py": "f = [open('/dev/null')]\nf.append(f)\ndel f\n",
     "shares.py": "import mmap\nm = mmap.mmap(-1, 4096)\n",
     "prints.py": "print('words of a module')\n",
     "raises.py": "raise RuntimeError('no')\n",
     "leaves.py": "raise SystemExit(3)\n",
-    "handles.py": "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n",
-    "tells.py": "import os\nos.environ['TOLD'] = 'by a module'\nos.environ['TOLD_BY_BOTH'] = 'by a module'\n",
+    "handles.py": HANDLER,
+    "tells.py": TELLER,
     "reaches_out.py": "import theirs\n",
     "dies.py": "import os\nos._exit(9)\n",
-    "breaks.py": BREAKER,
+    "breaks.py": script("break_streamlit"),
     "fine.py": "",
 }
 
@@ -57,8 +53,7 @@ def setUpModule():
     made = MadeUpEnvironment(MODULES)
     made.write("their_project.pth", f"{made.folder}/project\n")
     made.write(
-        "../../../project/theirs.py",
-        "import os\nos.environ['RAN'] = 'user code'\nopen(os.environ['HOME'] + '/ran', 'w').close()\n",
+        "../../../project/theirs.py", "import os\nopen(os.environ['HOME'] + '/ran', 'w').close()\n"
     )
 
 
@@ -67,10 +62,71 @@ def tearDownModule():
 
 
 class Preloading(unittest.TestCase):
+    """One template that was told what to leave out, and given much that cannot be imported or
+    behaves badly."""
+
+    @classmethod
+    def setUpClass(cls):
+        names = [
+            *(
+                "fine",
+                "sleeps",
+                "sleeps_too.deep",
+                "raises",
+                "leaves",
+                "no.such",
+                "theirs",
+                "drops",
+            ),
+            *("handles", "not a name", "prints", "tells"),
+        ]
+        exclude = ["sleeps", "sleeps_too"]
+        cls.template = TemplateProcess(python=made.python, preload=names, exclude=exclude).checked()
+        cls.addClassCleanup(cls.template.close)
+
+    def test_what_is_excluded_is_not_tried(self):
+        self.assertEqual(self.template.excluded(), {})
+        text = "import sys, streamlit\nfor name in sys.modules:\n    streamlit.write(name)\n"
+        loaded = set(self.template.seat(text).run())
+        self.assertEqual(loaded & {"fine", "drops", "sleeps", "sleeps_too"}, {"fine", "drops"})
+
+    def test_what_cannot_be_imported_is_skipped_and_named(self):
+        skipped = self.template.ready["skipped"]
+        self.assertEqual(set(skipped), {"raises", "leaves", "no", "theirs", "not a name"})
+        self.assertFalse(
+            os.path.exists(f"{self.template.folder}/ran"), "user code ran in the template"
+        )
+
+    def test_what_is_printed_goes_to_the_log(self):
+        self.assertIn("words of a module", self.template.said())
+
+    def test_signal_handlers_of_modules_are_undone(self):
+        seat = self.template.seat()
+        self.assertEqual(seat.run(), ["hello"])
+        seat.kill(signal.SIGKILL)
+        self.assertEqual(seat.exited()["signal"], 9)
+        with open(f"/proc/{self.template.pid}/status") as status:
+            caught = {
+                name: value.strip()
+                for name, value in (line.split(":", 1) for line in status)
+                if name.startswith("Sig")
+            }
+        self.assertEqual(int(caught["SigCgt"], 16) & 0x7FFFFFFF, 0)  # above are the library's own
+        self.assertFalse(int(caught["SigIgn"], 16) & (1 << (signal.SIGTERM - 1)))
+
+    def test_what_modules_put_into_the_environment_is_in_the_seats(self):
+        names = ("TOLD", "TOLD_BY_BOTH", "MPLBACKEND")
+        text = (
+            f"import os, streamlit\nfor name in {names}:\n    streamlit.write(os.environ[name])\n"
+        )
+        seat = self.template.seat(text, env={"TOLD_BY_BOTH": "by usher", "MPLBACKEND": "TkAgg"})
+        self.assertEqual(seat.run(), ["by a module", "by usher", "Agg"])
+
+
+class Attempts(unittest.TestCase):
     def test_what_would_be_shared_is_left_out_and_named(self):
         names = ["fine", "sleeps_too.deep", "sleeps", "holds", "shares", "reaches_out", "prints"]
         with TemplateProcess(python=made.python, preload=names, learned=["json.tool"]) as template:
-            template.checked()
             because = {
                 "sleeps": "thread",
                 "sleeps_too": "thread",
@@ -78,55 +134,17 @@ class Preloading(unittest.TestCase):
                 "shares": "shared_memory",
                 "reaches_out": "outside",
             }
-            self.assertEqual(template.excluded(), because)
+            self.assertEqual(template.checked().excluded(), because)
             self.assertEqual(sorted(template.ready["excluded"]), sorted(because))
             self.assertEqual(template.stat()["threads"], 1)
+            self.assertEqual(template.stat()["start_ticks"], template.ready["start_ticks"])
             self.assertEqual(template.seat().run(), ["hello"])
-            self.assertIn("words of a module", template.said())
-
-    def test_it_starts_at_once_when_told_what_to_leave_out(self):
-        with TemplateProcess(
-            python=made.python,
-            preload=["sleeps", "sleeps_too.deep", "fine"],
-            exclude=["sleeps", "sleeps_too"],
-        ) as template:
-            self.assertEqual(template.checked().excluded(), {})
-            seat = template.seat(
-                "import sys\nimport streamlit as st\nst.write(' '.join(sorted({'sleeps', 'fine'} & set(sys.modules))))\n"
-            )
-            self.assertEqual(seat.run(), ["fine"])
-
-    def test_what_cannot_be_imported_is_skipped_and_named(self):
-        with TemplateProcess(
-            python=made.python,
-            preload=["raises", "leaves", "no.such", "theirs", "drops", "handles", "not a name"],
-        ) as template:
-            skipped = template.checked().ready["skipped"]
-            self.assertEqual(template.excluded(), {})
-            self.assertEqual(set(skipped), {"raises", "leaves", "no", "theirs", "not a name"})
-            self.assertFalse(
-                os.path.exists(f"{template.folder}/ran"), "user code ran in the template"
-            )
-            seat = template.seat()
-            self.assertEqual(seat.run(), ["hello"])
-            seat.kill(signal.SIGKILL)
-            self.assertEqual(seat.exited()["signal"], 9)
-            template.process.terminate()
-            self.assertEqual(template.process.wait(), -signal.SIGTERM)
 
     def test_a_module_that_ends_the_process_was_named_before(self):
         with TemplateProcess(python=made.python, preload=["fine", "dies"]) as template:
             self.assertIsNone(template.ready)
             self.assertEqual(template.announced[-1], {"importing": "dies"})
             self.assertEqual(template.process.wait(), 9)
-
-    def test_what_modules_put_into_the_environment_is_in_the_seats(self):
-        script = "import os\nimport streamlit as st\nst.write(os.environ['TOLD'])\nst.write(os.environ['TOLD_BY_BOTH'])\nst.write(os.environ['MPLBACKEND'])\n"
-        with TemplateProcess(python=made.python, preload=["tells"]) as template:
-            seat = template.checked().seat(
-                script, env={"TOLD_BY_BOTH": "by usher", "MPLBACKEND": "TkAgg"}
-            )
-            self.assertEqual(seat.run(), ["by a module", "by usher", "Agg"])
 
     def test_the_self_test_finds_what_broke_streamlit(self):
         with TemplateProcess(python=made.python, preload=["breaks"]) as template:
@@ -142,6 +160,16 @@ class Preloading(unittest.TestCase):
                 [name for name in os.listdir(made.folder) if name.startswith("usher-template")], []
             )
             self.assertEqual(template.stat()["children"], [])
+
+    def test_packages_of_the_users_own_site_are_there_outside_of_virtual_environments(self):
+        with tempfile.TemporaryDirectory() as home:
+            own = f"{home}/.local/lib/python{sys.version_info[0]}.{sys.version_info[1]}"
+            os.makedirs(own)
+            os.symlink(made.site, f"{own}/site-packages")
+            python = os.path.realpath(sys.executable)
+            with TemplateProcess(python=python, env={"HOME": home}, preload=["fine"]) as template:
+                self.assertEqual(template.checked().ready["skipped"], {})
+                self.assertEqual(template.seat().run(), ["hello"])
 
 
 class Refusing(unittest.TestCase):
