@@ -28,7 +28,12 @@ impl FormTokens {
     }
 
     /// Whether `token` was made for this person.
-    pub(super) fn is_valid(&self, user: &UserName, session: Option<SessionId>, token: &str) -> bool {
+    pub(super) fn is_valid(
+        &self,
+        user: &UserName,
+        session: Option<SessionId>,
+        token: &str,
+    ) -> bool {
         let Some(bytes) = unhex(token) else { return false };
         bytes.len() == 16 && self.hash(user, session).verify_truncated_left(&bytes).is_ok()
     }
