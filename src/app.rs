@@ -10,6 +10,7 @@ mod handover;
 mod record;
 mod signals;
 mod state;
+mod trial;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -33,6 +34,8 @@ use crate::request::Door;
 use crate::supervise::{Drain, Supervisor};
 use signals::{Signal, Signals};
 use state::StateDir;
+
+pub use trial::try_script;
 
 /// After this, connections that have not ended are cut off.
 const CONNECTIONS_END_WITHIN: Duration = Duration::from_millis(2_000);

@@ -39,6 +39,15 @@ enum Command {
         #[command(flatten)]
         file: File,
     },
+    /// A working front door for one script, without a configuration: for this machine only
+    #[command(after_help = "Example:\n  usher try src/main.py --port 8080")]
+    Try {
+        /// The Streamlit script
+        script: PathBuf,
+        /// The port; default: the first free one from 8000 on
+        #[arg(long)]
+        port: Option<u16>,
+    },
     /// Validate the configuration: prints every problem with file, line and column
     #[command(after_help = "Example:\n  usher check -c conf/usher.yaml")]
     Check {
@@ -126,6 +135,7 @@ impl From<OrderArgument> for SeatOrder {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve { file } => app::serve(&file.config),
+        Command::Try { script, port } => app::try_script(&script, port),
         Command::Check { schema: true, .. } => client::schema(),
         Command::Check { file, schema: false } => client::check(&file.config),
         Command::Status { file, json } => client::status(&file.config, json),
