@@ -6,6 +6,7 @@
 //! the doors. End: the doors close and WebSockets are told to come back, the seats are ended or
 //! left, the account is written, and the process leaves.
 
+mod doctor;
 mod handover;
 mod record;
 mod signals;
@@ -35,6 +36,7 @@ use crate::supervise::{Drain, Supervisor};
 use signals::{Signal, Signals};
 use state::StateDir;
 
+pub use doctor::doctor;
 pub use trial::try_script;
 
 /// After this, connections that have not ended are cut off.

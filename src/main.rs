@@ -57,6 +57,12 @@ enum Command {
         #[arg(long)]
         schema: bool,
     },
+    /// Find what would go wrong: Python, ports, rights, clock, and one real visit to each app
+    #[command(after_help = "Example:\n  usher doctor -c conf/usher.yaml")]
+    Doctor {
+        #[command(flatten)]
+        file: File,
+    },
     /// What the running server knows: seats, states, why each runs and when it will stop
     #[command(after_help = "Example:\n  usher status --json | jq '.seats[] | .user'")]
     Status {
@@ -138,6 +144,7 @@ fn main() -> ExitCode {
         Command::Try { script, port } => app::try_script(&script, port),
         Command::Check { schema: true, .. } => client::schema(),
         Command::Check { file, schema: false } => client::check(&file.config),
+        Command::Doctor { file } => app::doctor(&file.config),
         Command::Status { file, json } => client::status(&file.config, json),
         Command::Reload { file } => client::reload(&file.config),
         Command::Seat { file, order, user, app } => {

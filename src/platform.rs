@@ -122,6 +122,11 @@ pub fn raise_descriptor_limit() {
     }
 }
 
+/// How many files this process may have open at most; `None`: as many as it likes.
+pub fn descriptors_allowed() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum
+}
+
 /// The machine's own name.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -54,8 +54,13 @@ impl Predecessor {
                     .chain(inherited.admin.into_iter().map(|socket| (Door::Admin, socket)))
                     .collect(),
             },
-            None => Self { channel: None, sockets: Vec::new() },
+            None => Self::nobody(),
         }
+    }
+
+    /// There is none.
+    pub(super) fn nobody() -> Self {
+        Self { channel: None, sockets: Vec::new() }
     }
 
     /// The listeners that were handed over, and new ones for addresses that the configuration has

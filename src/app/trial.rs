@@ -32,7 +32,7 @@ pub fn try_script(script: &Path, port: Option<u16>) -> Outcome {
         Ok(folder) => folder,
         Err(error) => return told(format!("no folder for the trial: {error}")),
     };
-    let file = folder.0.join("usher.yaml");
+    let file = folder.path().join("usher.yaml");
     let python = interpreter(&script);
     if let Err(error) = fs::write(&file, configuration(&script, &python, port)) {
         return told(format!("{}: {error}", file.display()));
@@ -42,16 +42,20 @@ pub fn try_script(script: &Path, port: Option<u16>) -> Outcome {
 }
 
 /// A folder that goes with the trial.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn make() -> io::Result<Self> {
+    pub(super) fn make() -> io::Result<Self> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let name = format!("usher-try-{:016x}", u64::from_le_bytes(random));
         let path = std::env::temp_dir().join(name);
         fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -160,9 +160,10 @@ impl Anchor {
     /// that they have to know of: their next request starts the seat.
     pub(super) fn view(&self, status: &Status, now: Moment) -> SeatView {
         let is_over = status.next_try_at.is_some_and(|at| at <= now);
-        let state = match status.state {
-            SeatState::Backoff if is_over => SeatState::Absent,
-            state => state,
+        let state = if status.state == SeatState::Backoff && is_over {
+            SeatState::Absent
+        } else {
+            status.state
         };
         SeatView {
             state,
