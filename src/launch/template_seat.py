@@ -260,13 +260,8 @@ class Seat:
     def listener(self):
         listener = socket.socket(fileno=LISTENER_FD)
         if listener.family != socket.AF_UNIX:
-            # Accepted sockets inherit this on Linux. asyncio sets it by itself where the protocol
-            # is named.
+            # Accepted sockets inherit it on Linux, and whoever knows that they are TCP sets it, too.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if listener.proto == 0:
-                listener = socket.socket(
-                    listener.family, listener.type, socket.IPPROTO_TCP, listener.detach()
-                )
         listener.setblocking(False)
         serve_on(listener)
 

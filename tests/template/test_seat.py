@@ -31,7 +31,10 @@ def setUpModule():
         "MALLOC_TOP_PAD_": "65536",
     }
     template = TemplateProcess(
-        prelude=[sys.executable, "-c", BEFORE], preload=["numpy", "statistics"], env=env, cwd="/"
+        prelude=[sys.executable, "-c", BEFORE],
+        preload=["numpy.random", "statistics"],
+        env=env,
+        cwd="/",
     ).checked()
 
 
