@@ -103,12 +103,14 @@ class Probe:
             "cwd": self.folder,
             "env": env,
         }
-        return {**spec, "flags": FLAGS, "watch_config": False}
+        return {**spec, "flags": {**FLAGS, "server.port": self.address[1]}, "watch_config": False}
 
     def try_seat(self):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-            listener.bind(self.path("s"))
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+            # A port, as most seats have: a Streamlit that wants to bind it itself finds it taken.
+            listener.bind(("127.0.0.1", 0))
             listener.listen(8)
+            self.address = listener.getsockname()
             output = os.open(self.path("log"), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             pid, status = self.template.fork_seat(self.spec(), os.dup(listener.fileno()), output)
         try:
@@ -139,9 +141,7 @@ class Probe:
 
     def get(self, path):
         """The status code. The listener exists already: what is not ready yet answers late."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(self.timeout_s)
-            client.connect(self.path("s"))
+        with socket.create_connection(self.address, self.timeout_s) as client:
             client.sendall(
                 f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
             )

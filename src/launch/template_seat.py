@@ -260,13 +260,8 @@ class Seat:
     def listener(self):
         listener = socket.socket(fileno=LISTENER_FD)
         if listener.family != socket.AF_UNIX:
-            # Accepted sockets inherit this on Linux. asyncio sets it by itself where the protocol
-            # is named.
+            # Accepted sockets inherit it on Linux, and whoever knows that they are TCP sets it, too.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if listener.proto == 0:
-                listener = socket.socket(
-                    listener.family, listener.type, socket.IPPROTO_TCP, listener.detach()
-                )
         listener.setblocking(False)
         serve_on(listener)
 
@@ -445,14 +440,25 @@ def serve_on(listener):
     """Makes Streamlit's server take this socket in place of one that it would bind."""
     starlette = sys.modules.get("streamlit.web.server.starlette.starlette_server")
     http_server = getattr(sys.modules["streamlit.web.server.server"], "HTTPServer", None)
-    if hasattr(starlette, "_bind_socket"):
-        starlette._bind_socket = lambda *_args, **_kwargs: listener
     if http_server is not None:
         serve_tornado_on(http_server, listener)
+    if hasattr(starlette, "_bind_socket"):
+        serve_uvicorn_on(starlette, listener)
     if http_server is None and not hasattr(starlette, "_bind_socket"):
-        raise LookupError(
-            "this version of Streamlit binds its socket in a way that is not known here"
-        )
+        raise LookupError("this version of Streamlit binds its socket in an unknown way")
+
+
+def serve_uvicorn_on(starlette, listener):
+    from uvicorn import Server
+
+    startup = Server.startup
+
+    async def start(server, *_args, **_kwargs):
+        Server.startup = startup  # this once: the script may make a server of its own
+        await startup(server, sockets=[listener])
+
+    Server.startup = start  # for `st.App`, whose socket uvicorn binds in some versions (1.57)
+    starlette._bind_socket = lambda *_args, **_kwargs: listener
 
 
 def serve_tornado_on(http_server, listener):

@@ -169,7 +169,7 @@ class TemplateProcess:
         self.log.close()
         for place in self.places:
             place.remove()
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def checked(self):
         """Itself, if it is ready."""

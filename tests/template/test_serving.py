@@ -17,7 +17,10 @@ st.write(f"run {st.session_state.count}")
 """
 
 APP = """
+import sys
 from streamlit.starlette import App
+main = sys.modules["__main__"]
+print("started as", main.__name__, main.__spec__.name)
 app = App("page.py")
 """
 
@@ -39,6 +42,7 @@ class Serving(unittest.TestCase):
                 self.assertEqual(seat.get(), (200, b"ok"))
                 self.assertEqual(seat.get("/")[0], 200)
                 self.assertEqual(seat.run(), ["hello"])
+                self.assertNotIn("config option section was detected", seat.place.said())
 
     def test_a_session_keeps_its_state_and_sessions_are_apart(self):
         seat = template.seat(COUNTER)
@@ -47,12 +51,14 @@ class Serving(unittest.TestCase):
 
     def test_no_connection_waits_for_its_peers_acknowledgement(self):
         seat = template.seat(script("delays"), unix=False)
-        with seat.connect() as idle, Browser(seat.connect()) as browser:
+        with seat.connect() as silent, seat.connect() as idle, Browser(seat.connect()) as browser:
             idle.sendall(b"GET /_stcore/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             self.assertTrue(idle.recv(65536).startswith(b"HTTP/1.1 200"))
             browser.run()
             seen = json.loads(browser.run()[-1])
-            expected = {str(stream.getsockname()[1]): 1 for stream in (idle, browser.stream)}
+            expected = {
+                str(stream.getsockname()[1]): 1 for stream in (silent, idle, browser.stream)
+            }
         self.assertEqual(seen, expected)
 
     def test_a_listener_without_a_named_protocol_is_as_good(self):
@@ -77,6 +83,7 @@ class Serving(unittest.TestCase):
         for unix in (True, False):
             with self.subTest(unix=unix):
                 self.assertEqual(template.seat(place=place, unix=unix).run(), ["a page"])
+                self.assertIn("started as __main__ streamlit.__main__", place.said())
 
 
 class Ending(unittest.TestCase):
