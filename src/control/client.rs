@@ -114,9 +114,14 @@ pub fn upgrade(file: &Path) -> Outcome {
     }
 }
 
+/// What was asked for goes to standard output, problems of the configuration too; what went wrong
+/// goes to standard error.
 fn print_lines(reply: &Reply) {
     for line in &reply.lines {
-        println!("{line}");
+        match reply.exit {
+            1 => eprintln!("{line}"),
+            _ => println!("{line}"),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! silent is `patience`'s business.
 
 use std::future::poll_fn;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ const LINGER_SILENCE: Duration = Duration::from_secs(2);
 pub(crate) enum Unreadable {
     /// The head is too large, or has too many lines.
     HeadTooLarge,
+    /// The line of the request is none.
+    Malformed,
 }
 
 /// An open connection of a client. Closed when the last one who has it drops it.
@@ -40,7 +43,7 @@ pub(crate) struct Link {
     sent_bytes: AtomicU64,
     awaits_client: AtomicBool,
     client_reads_nothing: AtomicBool,
-    head_too_large: AtomicBool,
+    unreadable: OnceLock<Unreadable>,
     lingers: AtomicBool,
 }
 
@@ -56,7 +59,7 @@ impl Link {
             sent_bytes: AtomicU64::new(0),
             awaits_client: AtomicBool::new(false),
             client_reads_nothing: AtomicBool::new(false),
-            head_too_large: AtomicBool::new(false),
+            unreadable: OnceLock::new(),
             lingers: AtomicBool::new(false),
         }
     }
@@ -131,13 +134,13 @@ impl Link {
     }
 
     /// Refuses the head that is being read; the answer is written when the reader has given up.
-    pub(crate) fn refuse_head(&self) {
-        self.head_too_large.store(true, Ordering::Relaxed);
+    pub(crate) fn refuse_head(&self, why: Unreadable) {
+        let _ = self.unreadable.set(why);
     }
 
     /// Why it was refused, if it was.
     pub(crate) fn unreadable(&self) -> Option<Unreadable> {
-        self.head_too_large.load(Ordering::Relaxed).then_some(Unreadable::HeadTooLarge)
+        self.unreadable.get().copied()
     }
 
     /// After the answer the connection ends although the client may still be sending.

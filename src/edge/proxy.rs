@@ -21,7 +21,7 @@ use super::link::Link;
 use super::patience::Phase;
 use super::seam::{Admitted, Doorkeeper, Mishap, ToSeat, Verdict};
 use super::tunnel::Leaving;
-use super::{headers, opening, reply, upstream};
+use super::{framing, headers, opening, reply, upstream};
 use crate::answer::Answer;
 use crate::clock::Clock;
 use crate::request::Head;
@@ -170,8 +170,8 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
         let link = ctx.link()?;
         link.begin_request(Phase::Serving);
-        if !session.req_header().raw_path_is_utf8() {
-            let mut answer = Answer::text(StatusCode::BAD_REQUEST, "malformed path\n");
+        if let Some(what) = framing::fault(session) {
+            let mut answer = Answer::text(StatusCode::BAD_REQUEST, what);
             answer.keep_alive = false;
             reply::answer(session, &link, answer).await?;
             return Ok(true);

@@ -46,6 +46,12 @@ const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n
     Content-Length: 37\r\n\
     Connection: close\r\n\r\n\
     The head of the request is too large\n";
+/// What a head gets that begins with no line of a request.
+const MALFORMED: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 25\r\n\
+    Connection: close\r\n\r\n\
+    The request is malformed\n";
 /// For a refusal to leave.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(5);
 /// Refusals of connections that are under way at once; beyond that, connections are just closed.
@@ -280,9 +286,13 @@ impl<D: Doorkeeper> Hall<D> {
         let entrance = Arc::new(Entrance { link: Arc::clone(&link), proxy });
         entrance.process_new(stream, &self.leaving).await;
         drop(entrance);
-        if let Some(Unreadable::HeadTooLarge) = link.unreadable() {
+        if let Some(why) = link.unreadable() {
+            let answer = match why {
+                Unreadable::HeadTooLarge => HEAD_TOO_LARGE,
+                Unreadable::Malformed => MALFORMED,
+            };
             if !link.connection().tls {
-                let _ = tokio::time::timeout(REFUSAL_LIMIT, link.say(HEAD_TOO_LARGE)).await;
+                let _ = tokio::time::timeout(REFUSAL_LIMIT, link.say(answer)).await;
             }
             link.linger().await;
         } else if link.lingers() {
@@ -317,7 +327,7 @@ mod tests {
 
     #[test]
     fn refusals_are_as_long_as_they_say() {
-        for answer in [TOO_MANY, HEAD_TOO_LARGE] {
+        for answer in [TOO_MANY, HEAD_TOO_LARGE, MALFORMED] {
             let text = std::str::from_utf8(answer).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{text}");

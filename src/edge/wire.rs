@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use pingora_core::protocols::{UniqueID, UniqueIDType};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::link::Link;
+use super::link::{Link, Unreadable};
 use super::patience::Phase;
 use crate::platform::streams;
 
@@ -70,11 +70,9 @@ impl Wire {
                 return Ok(());
             }
         }
-        if self.head.takes(piece, self.sees_lines) {
-            return Ok(());
-        }
-        self.link.refuse_head();
-        Err(io::Error::new(io::ErrorKind::InvalidData, "the head of the request is too large"))
+        let Some(fault) = self.head.fault(piece, self.sees_lines) else { return Ok(()) };
+        self.link.refuse_head(fault);
+        Err(io::Error::new(io::ErrorKind::InvalidData, "the head of the request is refused"))
     }
 
     /// Sends what was held back and `data`, as far as the socket takes it; says how much of `data`
@@ -227,7 +225,8 @@ impl std::fmt::Debug for Wire {
     }
 }
 
-/// Bounds the memory that a head may take before there is one.
+/// Bounds the memory that a head may take before there is one, and sees what Pingora would mend: it
+/// escapes the spaces of a target, which another server could read as its end.
 #[derive(Default)]
 struct HeadMeter {
     bytes: usize,
@@ -237,14 +236,18 @@ struct HeadMeter {
 }
 
 impl HeadMeter {
-    /// Whether the piece may be part of a head.
-    fn takes(&mut self, piece: &[u8], sees_lines: bool) -> bool {
+    /// Why the piece may not be part of a head.
+    fn fault(&mut self, piece: &[u8], sees_lines: bool) -> Option<Unreadable> {
+        if sees_lines && self.bytes == 0 && has_odd_target(piece) {
+            return Some(Unreadable::Malformed);
+        }
         self.bytes += piece.len();
         // The usual head is far smaller than any that has too many lines, and is not looked at.
         if sees_lines && self.bytes > HEAD_LINES_BYTES_MIN {
             self.count_lines(piece);
         }
-        self.bytes <= HEAD_BYTES_MAX && self.lines <= HEAD_LINES_MAX + OTHER_LINES
+        let fits = self.bytes <= HEAD_BYTES_MAX && self.lines <= HEAD_LINES_MAX + OTHER_LINES;
+        (!fits).then_some(Unreadable::HeadTooLarge)
     }
 
     fn count_lines(&mut self, piece: &[u8]) {
@@ -265,9 +268,32 @@ impl HeadMeter {
     }
 }
 
+/// Whether the request's line, if the piece has it, has more than method, target and version.
+fn has_odd_target(piece: &[u8]) -> bool {
+    let line = piece.trim_ascii_start().split(|byte| *byte == b'\n').next();
+    line.is_some_and(|line| line.iter().filter(|byte| **byte == b' ').count() > 2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_of_a_request_has_three_words() {
+        for (piece, odd) in [
+            ("GET / HTTP/1.1\r\nHost: a b c\r\n\r\n", false),
+            ("\r\nGET / HTTP/1.1\r\n", false),
+            ("PRI * HTTP/2.0\r\n\r\n", false),
+            ("GET /a b HTTP/1.1\r\n", true),
+            ("GET /a HTTP/1.1 HTTP/1.1\r\n", true),
+            ("", false),
+        ] {
+            assert_eq!(has_odd_target(piece.as_bytes()), odd, "{piece:?}");
+        }
+        let mut meter = HeadMeter::default();
+        assert_eq!(meter.fault(b"GET /a b c", true), Some(Unreadable::Malformed));
+        assert_eq!(HeadMeter::default().fault(b"GET /a b c", false), None);
+    }
 
     #[test]
     fn heads_have_a_size() {
@@ -284,14 +310,15 @@ mod tests {
         ] {
             for size in [1, 1000, 4096, text.len()] {
                 let mut meter = HeadMeter::default();
-                let taken = text.as_bytes().chunks(size).all(|piece| meter.takes(piece, true));
+                let taken =
+                    text.as_bytes().chunks(size).all(|piece| meter.fault(piece, true).is_none());
                 // Lines of the first kilobyte are not counted when they come alone.
                 let few = size < 1024 && text.len() < HEAD_BYTES_MAX;
                 assert_eq!(taken, expected || few, "{} bytes by {size}", text.len());
             }
         }
         let mut sealed = HeadMeter::default();
-        assert!(sealed.takes(&[b'\n'; 60_000], false), "ciphertext has no lines");
-        assert!(!sealed.takes(&[b'\n'; 6_000], false));
+        assert_eq!(sealed.fault(&[b'\n'; 60_000], false), None, "ciphertext has no lines");
+        assert_eq!(sealed.fault(&[b'\n'; 6_000], false), Some(Unreadable::HeadTooLarge));
     }
 }

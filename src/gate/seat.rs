@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use super::closed::is_closed;
 use super::refuse::{Mishap, Turned};
-use super::{Asking, Forward, ForwardPlan, Gate, Tunnel, Verdict, is_closed};
+use super::{Asking, Forward, ForwardPlan, Gate, Tunnel, Verdict};
 use crate::account::Visitor;
 use crate::answer::Answer;
 use crate::authorize::{PersonPermit, SeatPermit};

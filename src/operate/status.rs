@@ -8,7 +8,8 @@ use crate::clock::Timestamp;
 use crate::config::Snapshot;
 use crate::supervise::SeatStatus;
 
-/// A seat, as `usher status --json` and `GET ADMIN/api/seats` show it.
+/// A seat, as `usher status --json` and `GET ADMIN/api/seats` show it: these keys and no others,
+/// because programs of others read them.
 #[derive(Debug, Serialize)]
 pub struct SeatJson {
     user: String,
@@ -26,10 +27,6 @@ pub struct SeatJson {
     runs_because: Option<&'static str>,
     stops_at: Option<String>,
     stops_because: Option<&'static str>,
-    queue_place: Option<u32>,
-    failure: Option<String>,
-    next_try_at: Option<String>,
-    outdated: bool,
 }
 
 impl SeatJson {
@@ -52,10 +49,6 @@ impl SeatJson {
             runs_because: seat.runs_because.map(crate::supervise::RunsBecause::as_str),
             stops_at: time(seat.stops_at),
             stops_because: seat.stops_because.as_ref().map(crate::domain::StopReason::as_str),
-            queue_place: seat.queue_place,
-            failure: seat.failure.as_ref().map(ToString::to_string),
-            next_try_at: time(seat.next_try_at),
-            outdated: seat.outdated,
         }
     }
 }

@@ -133,28 +133,29 @@ fn usher_path(rest: &str) -> UsherPath<'_> {
     }
 }
 
-/// Whether a path means the same to everybody on the way: no dot segments, no backslash, no
-/// control character, no escape that becomes one of these or a separator, no broken escape.
+/// Whether a path means the same to everybody on the way: no dot segments, however they are
+/// written, no backslash, no control character, no broken escape. An escaped slash is a letter of a
+/// name to the door and, to some apps, a separator: both are the app's own business.
 pub fn path_is_sound(path: &str) -> bool {
     path.starts_with('/')
-        && path.split('/').all(|segment| !is_dot_segment(segment))
+        && !has_dot_segments(path)
         && !path.bytes().any(|b| b == b'\\' || b < 0x20 || b == 0x7f)
         && escapes_are_sound(path.as_bytes())
 }
 
-fn is_dot_segment(segment: &str) -> bool {
-    if segment.len() > "%2e%2e".len() {
-        return false;
+fn has_dot_segments(path: &str) -> bool {
+    let dots = |path: &str| path.split('/').any(|segment| segment == "." || segment == "..");
+    if !path.contains('%') {
+        return dots(path);
     }
-    let plain = segment.to_ascii_lowercase().replace("%2e", ".");
-    plain == "." || plain == ".."
+    dots(&path.to_ascii_lowercase().replace("%2f", "/").replace("%2e", "."))
 }
 
 fn escapes_are_sound(path: &[u8]) -> bool {
     let mut rest = path;
     while let Some(at) = rest.iter().position(|b| *b == b'%') {
         let Some(value) = rest.get(at + 1..at + 3).and_then(hex_value) else { return false };
-        if value < 0x20 || value == 0x7f || value == b'/' || value == b'\\' {
+        if value < 0x20 || value == 0x7f || value == b'\\' {
             return false;
         }
         rest = &rest[at + 3..];

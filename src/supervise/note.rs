@@ -207,7 +207,8 @@ impl fmt::Display for Why<'_> {
             StopReason::Untouched => f.write_str("a tab was open, but untouched for too long"),
             StopReason::Lifetime => f.write_str("it ran for lifetime_max"),
             StopReason::Memory { used_bytes, limit_bytes } => {
-                write!(f, "it used {} MiB, more than {}", used_bytes / MIB, limit_bytes / MIB)
+                let (used, limit) = (used_bytes / MIB, limit_bytes / MIB);
+                write!(f, "it used {used} MiB of memory, more than memory_max ({limit} MiB)")
             }
             StopReason::Ordered(actor) => write!(f, "ordered by {actor}"),
             StopReason::Cancelled => f.write_str("the person cancelled the start"),

@@ -4,8 +4,9 @@ use std::fs;
 
 use futures_util::future::join_all;
 use reqwest::Method;
+use tokio::task::JoinSet;
 
-use crate::rig::{Caller, Door, until};
+use crate::rig::{Door, soon, until};
 
 const TOOL: &str = "
 apps:
@@ -132,34 +133,20 @@ users: $USERS
 async fn more_requests_than_may_wait_are_refused_at_once_and_the_others_are_served() {
     let door = Door::open(&format!("{GATED}limits: {{ waiting_per_seat: 5 }}\n")).await;
     let jiyoung = door.jiyoung();
-    let held: Vec<_> = (0..5)
-        .map(|_| {
-            let jiyoung = jiyoung.clone();
-            tokio::spawn(async move { jiyoung.get("/app/tool/pid").await })
-        })
-        .collect();
-    let refusal = first_refusal(&jiyoung, &held).await;
-    assert!(refusal.header("retry-after").is_some(), "{:?}", refusal.headers);
-    let_go(&door);
-    for fetch in held {
-        fetch.await.unwrap().expect(200);
+    let mut fetches = JoinSet::new();
+    for _ in 0..20 {
+        let jiyoung = jiyoung.clone();
+        fetches.spawn(async move { jiyoung.get("/app/tool/pid").await });
     }
-}
-
-/// The five that wait may still be on their way: asks until one more is refused, which is before
-/// any of the five is answered.
-async fn first_refusal(
-    caller: &Caller,
-    held: &[tokio::task::JoinHandle<crate::rig::Answer>],
-) -> crate::rig::Answer {
-    until("a refusal", async || {
-        let mut fetch = Box::pin(caller.get("/app/tool/pid"));
-        let limit = std::time::Duration::from_secs(1);
-        let answer = tokio::time::timeout(limit, &mut fetch).await.ok()?;
-        assert!(held.iter().all(|fetch| !fetch.is_finished()), "those that wait go on waiting");
-        Some(answer.expect(503))
-    })
-    .await
+    for _ in 0..15 {
+        let refused = soon("a refusal", fetches.join_next()).await.unwrap().unwrap().expect(503);
+        assert!(refused.header("retry-after").is_some(), "{:?}", refused.headers);
+    }
+    assert!(fetches.try_join_next().is_none(), "five go on waiting");
+    let_go(&door);
+    for answer in fetches.join_all().await {
+        answer.expect(200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

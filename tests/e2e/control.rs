@@ -74,7 +74,8 @@ async fn the_status_has_the_shape_that_others_rely_on() {
         (&"jiyoung".into(), &"tool".into(), &"ready".into())
     );
     assert_eq!((seat["pid"].to_string(), &seat["launch"]), (pid, &"command".into()));
-    assert_eq!((&seat["generation"], &seat["websockets"]), (&1.into(), &1.into()));
+    assert!(seat["generation"].as_u64() > Some(0), "{seat}");
+    assert_eq!(seat["websockets"], 1);
     assert!(seat["endpoint"].as_str().unwrap().starts_with("127.0.0.1:"), "{seat}");
     assert_time(&seat["since"]);
     assert_time(&seat["last_act_at"]);

@@ -182,7 +182,8 @@ async fn survives_a_kill(configuration: &str, while_starting: bool) {
     let begun = Instant::now();
     within(Duration::from_secs(5), "the old process to be adopted or ended", async || {
         let seat = door.seat("jiyoung", "tool").await;
-        let adopted = seat.is_some_and(|seat| seat["pid"] == old && seat["state"] == "ready");
+        let state = if while_starting { "probing" } else { "ready" };
+        let adopted = seat.is_some_and(|seat| seat["pid"] == old && seat["state"] == state);
         (adopted || !lives(old)).then_some(())
     })
     .await;

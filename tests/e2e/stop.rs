@@ -96,8 +96,8 @@ async fn an_app_that_ignores_sigterm_for_longer_than_usher_may_take_is_killed_in
 async fn children_of_an_app_end_with_it() {
     let mut door = Door::open(&tool("--mode child", "")).await;
     door.jiyoung().get("/app/tool/pid").await.expect(200);
-    let children =
-        door.processes().iter().filter(|process| process.command.contains(" child ")).count();
+    let is_child = |command: &str| command.contains(" -c ") && command.contains(" child ");
+    let children = door.processes().iter().filter(|process| is_child(&process.command)).count();
     assert_eq!(children, 1, "{:?}", door.processes());
     leaves(&mut door, Signal::TERM).await;
 }

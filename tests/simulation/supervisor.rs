@@ -400,7 +400,7 @@ async fn usher_stops_and_all_seats_end() {
     };
     let (refused, ()) = tokio::join!(waiting, drain);
     assert_eq!(refused, Refusal::Draining);
-    assert_eq!(stubborn.closed().await, CloseCode::SeatEnded);
+    assert_eq!(stubborn.closed().await, CloseCode::UsherRestarts);
     assert_eq!(house.launcher.running(), 0);
     assert_eq!(house.refusal("park").await, Refusal::Draining);
     house.driver.await.expect("the driver has come to its end");

@@ -133,7 +133,8 @@ impl Machine {
                         now,
                         seat,
                         StopReason::Shutdown,
-                        CloseCode::SeatEnded,
+                        // The browser should come back: whoever stops usher may start it again.
+                        CloseCode::UsherRestarts,
                         &Actor::Usher,
                     ),
                     Drain::KeepSeats => machine.let_go(now, seat),

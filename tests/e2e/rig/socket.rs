@@ -1,10 +1,13 @@
-//! A WebSocket held by one person.
+//! A WebSocket held by one person. As in a browser, somebody always reads: pings are answered while
+//! the scenario is busy with something else, up to a bounded number of messages that nobody took.
 
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::header::HOST;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -12,9 +15,13 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::{Answer, PATIENCE, soon};
 
+/// Messages that wait for the scenario; then the connection itself is left unread.
+const UNHEARD_MAX: usize = 64;
+
 /// An open WebSocket.
 pub(crate) struct Socket {
-    stream: WebSocketStream<TcpStream>,
+    said: mpsc::Sender<Message>,
+    heard: mpsc::Receiver<Result<Vec<u8>, Closed>>,
     /// The subprotocol that the app chose.
     pub(crate) protocol: Option<String>,
 }
@@ -38,15 +45,18 @@ impl Socket {
         let mut request = url.into_client_request().expect("a WebSocket address");
         for (name, value) in headers {
             let name = HeaderName::try_from(*name).expect("a header name");
-            request
-                .headers_mut()
-                .append(name, HeaderValue::try_from(*value).expect("a header value"));
+            let value = HeaderValue::try_from(*value).expect("a header value");
+            if name == HOST {
+                request.headers_mut().insert(name, value);
+            } else {
+                request.headers_mut().append(name, value);
+            }
         }
         match client_async(request, connection).await {
             Ok((stream, response)) => {
                 let protocol = response.headers().get("sec-websocket-protocol");
                 let protocol = protocol.and_then(|value| value.to_str().ok()).map(str::to_string);
-                Ok(Self { stream, protocol })
+                Ok(Self::carried(stream, protocol))
             }
             Err(Error::Http(response)) => {
                 let (parts, body) = response.into_parts();
@@ -57,14 +67,22 @@ impl Socket {
         }
     }
 
+    /// Dropping it drops the connection, without a word.
+    fn carried(stream: WebSocketStream<TcpStream>, protocol: Option<String>) -> Self {
+        let (said, to_say) = mpsc::channel(1);
+        let (to_hear, heard) = mpsc::channel(UNHEARD_MAX);
+        tokio::spawn(carry(stream, to_say, to_hear));
+        Self { said, heard, protocol }
+    }
+
     /// Sends a text.
     pub(crate) async fn say(&mut self, text: &str) {
-        self.stream.send(Message::text(text)).await.expect("the WebSocket takes a text");
+        self.pass(Message::text(text)).await;
     }
 
     /// Sends bytes.
     pub(crate) async fn send(&mut self, bytes: Vec<u8>) {
-        self.stream.send(Message::binary(bytes)).await.expect("the WebSocket takes bytes");
+        self.pass(Message::binary(bytes)).await;
     }
 
     /// The next text or binary message, as bytes.
@@ -108,24 +126,57 @@ impl Socket {
 
     /// Closes with a code, and waits for the other side's close.
     pub(crate) async fn close(&mut self, code: u16) -> Closed {
-        let frame = CloseFrame { code: code.into(), reason: "".into() };
-        self.stream.close(Some(frame)).await.expect("the WebSocket takes a close");
+        self.pass(Message::Close(Some(CloseFrame { code: code.into(), reason: "".into() }))).await;
         self.closed().await
     }
 
-    /// The next data message, or how the WebSocket ended. Pings are answered by the library, pongs
-    /// skipped.
+    /// The next data message, or how the WebSocket ended.
     pub(crate) async fn next(&mut self) -> Result<Vec<u8>, Closed> {
+        self.heard.recv().await.unwrap_or(Err(Closed::Abruptly))
+    }
+
+    /// What is said to a WebSocket that has ended shows when its end is read.
+    async fn pass(&mut self, message: Message) {
+        let said = soon("the WebSocket to take a message", self.said.send(message)).await;
+        said.expect("the WebSocket is open");
+    }
+}
+
+/// Reads and writes until either side ends.
+async fn carry(
+    stream: WebSocketStream<TcpStream>,
+    mut to_say: mpsc::Receiver<Message>,
+    to_hear: mpsc::Sender<Result<Vec<u8>, Closed>>,
+) {
+    let (mut out, mut incoming) = stream.split();
+    let reading = async {
         loop {
-            match self.stream.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(text.as_bytes().to_vec()),
-                Some(Ok(Message::Binary(bytes))) => return Ok(bytes.to_vec()),
+            let news = match incoming.next().await {
+                Some(Ok(Message::Text(text))) => Ok(text.as_bytes().to_vec()),
+                Some(Ok(Message::Binary(bytes))) => Ok(bytes.to_vec()),
                 Some(Ok(Message::Close(frame))) => {
-                    return Err(Closed::With(frame.map_or(1005, |frame| frame.code.into())));
+                    Err(Closed::With(frame.map_or(1005, |frame| frame.code.into())))
                 }
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Err(_)) | None => return Err(Closed::Abruptly),
+                // The library answers pings as it reads on.
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Err(_)) | None => Err(Closed::Abruptly),
+            };
+            let ended = news.is_err();
+            if to_hear.send(news).await.is_err() || ended {
+                break;
             }
         }
+        // The answer to a close frame leaves while one reads on to the end.
+        while let Some(Ok(_)) = incoming.next().await {}
+    };
+    let writing = async {
+        while let Some(message) = to_say.recv().await {
+            // A broken connection shows in reading.
+            let _ = out.send(message).await;
+        }
+    };
+    tokio::select! {
+        () = reading => {}
+        () = writing => {}
     }
 }

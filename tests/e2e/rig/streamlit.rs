@@ -127,7 +127,9 @@ impl Session {
     pub(crate) async fn upload(&mut self, name: &str, body: reqwest::Body) -> (Upload, Answer) {
         let upload = self.upload_place(name).await;
         let part = reqwest::multipart::Part::stream(body).file_name(name.to_string());
-        let form = reqwest::multipart::Form::new().part(name.to_string(), part);
+        // Browsers write names as they are.
+        let form = reqwest::multipart::Form::new().percent_encode_noop();
+        let form = form.part(name.to_string(), part);
         let request = self.caller.request(reqwest::Method::PUT, &self.absolute(&upload.upload_url));
         let request = request.multipart(form).header("X-Xsrftoken", &self.xsrf);
         let request = request.header("Cookie", format!("_streamlit_xsrf={}", self.xsrf));
