@@ -217,9 +217,8 @@ class Seat:
         self.report["dropped_flags"] = dropped
         self.flags = {name: value for name, value in self.flags.items() if name not in dropped}
         self.values = command.values(self.flags, self.env)
-        bootstrap = sys.modules["streamlit.web.bootstrap"]
-        if self.get("watch_config") is False and hasattr(bootstrap, "_install_config_watchers"):
-            bootstrap._install_config_watchers = lambda *_args, **_kwargs: None
+        if self.get("watch_config") is False:
+            do_not_watch_configuration()
 
     def imports(self):
         """sys.path, sys.argv and __main__ as `python -m streamlit run` has them when it comes to
@@ -260,7 +259,7 @@ class Seat:
     def listener(self):
         listener = socket.socket(fileno=LISTENER_FD)
         if listener.family != socket.AF_UNIX:
-            # Accepted sockets inherit it on Linux, and whoever knows that they are TCP sets it, too.
+            # Accepted sockets inherit it on Linux; asyncio sets it, too, where it can tell TCP.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.setblocking(False)
         serve_on(listener)
@@ -434,6 +433,19 @@ def own_configuration_files():
                 file_util.get_streamlit_file_path(name),
                 file_util.get_project_streamlit_file_path(name),
             ]
+
+
+def do_not_watch_configuration():
+    """Spares threads that poll config.toml and, where there is a secrets.toml, the start the 0.3 s
+    for which 1.67 waits for each other place where one could be."""
+    bootstrap = sys.modules["streamlit.web.bootstrap"]
+    secrets = getattr(sys.modules.get("streamlit.runtime.secrets"), "Secrets", None)
+    for owner, name in (
+        (bootstrap, "_install_config_watchers"),
+        (secrets, "_maybe_install_file_watchers"),
+    ):
+        if hasattr(owner, name):
+            setattr(owner, name, lambda *_args, **_kwargs: None)
 
 
 def serve_on(listener):

@@ -4,6 +4,7 @@ delay, also as `st.App`; and how it ends."""
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import unittest
@@ -69,6 +70,17 @@ class Serving(unittest.TestCase):
         seat = template.seat(flags={"server.baseUrlPath": "app/main"})
         self.assertEqual(seat.get("/app/main/_stcore/health"), (200, b"ok"))
         self.assertEqual(seat.get("/_stcore/health")[0], 404)
+
+    def test_configuration_files_are_watched_only_if_asked(self):
+        threads = {}
+        for watch in (True, False):
+            place = template.place()
+            place.write(".streamlit/config.toml", "")
+            place.write(".streamlit/secrets.toml", "a = 1\n")
+            seat = template.seat(place=place, watch_config=watch)
+            self.assertEqual(seat.get()[0], 200)
+            threads[watch] = len(os.listdir(f"/proc/{seat.pid}/task"))
+        self.assertLess(threads[False], threads[True])
 
     def test_the_script_may_have_a_server_of_its_own(self):
         if template.ready["server"] != "tornado":
