@@ -2,6 +2,7 @@
 //! `request → identify → authorize → supervise` and returns what the edge has to do. Names no
 //! Pingora type and needs no socket. Status codes are chosen in `refuse`, and only there.
 
+mod closed;
 mod hosts;
 mod own;
 mod plan;
@@ -285,16 +286,6 @@ impl Asking<'_> {
         authorize::seat_of(&self.in_force.snapshot.policy, permit, &slug)
             .map_err(|_| Turned::restricted(RestrictedReason::NotGranted { app: slug }))
     }
-}
-
-/// Whether a path below an app's root is closed to people: it has no authentication of its own
-/// (Streamlit's metrics and agent API).
-fn is_closed(rest: &str) -> bool {
-    let path = rest.trim_end_matches('/');
-    path == "/_stcore/metrics"
-        || path == "/_stcore/agent"
-        || rest.starts_with("/_stcore/agent/")
-        || rest.starts_with("/_stcore/metrics/")
 }
 
 /// Whether a method may be used on a page of usher's own.
