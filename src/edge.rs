@@ -13,6 +13,7 @@ mod connections;
 mod context;
 mod entrance;
 mod frames;
+mod framing;
 mod handshake;
 mod headers;
 mod keeper;
