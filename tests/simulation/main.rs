@@ -8,6 +8,8 @@
 //! `world` is the machine with everything around it in one value: processes, the proxy's leases,
 //! requests that wait. `promises` is what it must never break, told independently of the machine.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 mod exhaustive;
 mod fake;
 mod moves;
