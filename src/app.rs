@@ -9,6 +9,7 @@
 mod doctor;
 mod handover;
 mod record;
+mod sign_in;
 mod signals;
 mod state;
 mod trial;
@@ -175,6 +176,7 @@ async fn build(
         log::warn!("{warning}");
     }
     let snapshot = Arc::new(snapshot);
+    let trust = sign_in::trust(&snapshot, secret)?;
     let (account, writer) = record::start(&snapshot, Arc::clone(&clock))?;
     let launchers = Launchers::new(&fixed.state_dir, Arc::clone(&clock))
         .map(Arc::new)
@@ -195,8 +197,10 @@ async fn build(
         account,
         clock: Arc::clone(&clock),
         machine: observer,
+        trust,
         handovers,
     }));
+    tokio::spawn(Arc::clone(&operations).tend_sessions());
     let control = control::bind(&fixed.state_dir)
         .map_err(|error| format!("the control socket cannot be made: {error}"))?;
     let desk = control::Desk::default();
@@ -286,6 +290,9 @@ async fn leave(house: House, leaving: Leaving) {
     let (cut_off, ()) = tokio::join!(edge.drain(CONNECTIONS_END_WITHIN), supervisor.drain(how));
     if cut_off > 0 {
         log::info!("{cut_off} connections were cut off");
+    }
+    if let Err(error) = operations.trust().sessions.write().await {
+        log::warn!("{error}");
     }
     account.stop().await;
     if successor.is_none() {

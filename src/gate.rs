@@ -3,12 +3,16 @@
 //! Pingora type and needs no socket. Status codes are chosen in `refuse`, and only there.
 
 mod closed;
+mod form;
 mod hosts;
 mod own;
 mod plan;
 mod refuse;
 mod seat;
+mod sessions;
+mod sign_in;
 mod token;
+mod until;
 mod wait;
 
 use std::net::IpAddr;
@@ -22,11 +26,14 @@ use crate::answer::{Answer, Body, EventSource, OwnWebSocket};
 use crate::authorize::{self, Denial, Permit, PersonPermit, SeatPermit};
 use crate::clock::Moment;
 use crate::domain::Language;
-use crate::identify::{Identity, Person, SessionId};
+use crate::identify::{Identity, Person, Proofs, SessionId, SessionProof};
 use crate::operate::{InForce, Operations};
 use crate::pages::{self, RestrictedReason};
-use crate::request::{Client, Head, Malformed, Target, UsherPath, head_is_bounded, path_is_sound};
+use crate::request::{
+    Client, Head, Malformed, Scheme, Target, UsherPath, head_is_bounded, path_is_sound,
+};
 use crate::supervise::{Lease, WebSocketLease};
+use crate::trust::sessions::Session;
 use hosts::OwnNames;
 use refuse::Turned;
 use token::FormTokens;
@@ -67,6 +74,8 @@ pub struct Tunnel {
     /// Who is about to stay.
     visitor: Visitor,
     account: Account,
+    /// The session that opened it, which lasts while the person does something.
+    session: Option<Arc<Session>>,
     /// What to change on the way.
     pub plan: ForwardPlan,
 }
@@ -81,8 +90,14 @@ impl Tunnel {
 
     /// The browser sent something that the person may have caused.
     pub fn acted(&self) {
+        let now = self.account.clock().wall();
+        if let Some(session) = &self.session
+            && !self.lease.acts_are_reported()
+        {
+            session.used(now);
+        }
         if let Some(stay) = &self.stay {
-            stay.acted(self.account.clock().wall());
+            stay.acted(now);
         }
     }
 }
@@ -112,8 +127,15 @@ struct Asking<'r> {
     head: &'r Head<'r>,
     address: IpAddr,
     client: Option<Client<'r>>,
+    /// What the browser used to get here.
+    scheme: Scheme,
     person: Option<Arc<Person>>,
+    /// What the request proves of them.
+    proven: Proofs,
+    /// The session that counts for this request.
     session: Option<SessionId>,
+    /// The session of the browser's cookie, whether it counts or not.
+    cookie: Option<SessionProof>,
 }
 
 impl Gate {
@@ -145,8 +167,11 @@ impl Gate {
             head,
             address: head.connection.peer.ip(),
             client: None,
+            scheme: if head.connection.tls { Scheme::Https } else { Scheme::Http },
             person: None,
+            proven: Proofs::default(),
             session: None,
+            cookie: None,
         };
         let verdict = match self.decide(&mut asking, body).await {
             Ok(verdict) => verdict,
@@ -178,14 +203,17 @@ impl Gate {
         }
         let client = Client::of(head, &snapshot.trusted_proxies).map_err(Turned::Malformed)?;
         asking.address = client.address;
+        asking.scheme = client.scheme;
         if !self.names.answers_to(client.host_name(), &snapshot.hosts) {
             return Err(Turned::UnknownHost(client.host_name().to_owned()));
         }
         let target = Target::of(path, &snapshot.admin.path);
         // 2: who asks.
-        let identity = snapshot.directory.identify(&client, None);
-        if let Identity::Known { person, session, .. } = &identity {
+        asking.cookie = self.session_of(head, &client);
+        let identity = snapshot.directory.identify(&client, asking.cookie.as_ref());
+        if let Identity::Known { person, proven, session } = &identity {
             asking.person = Some(Arc::clone(person));
+            asking.proven = *proven;
             asking.session = *session;
         }
         // 3: may they.
@@ -201,7 +229,7 @@ impl Gate {
             Permit::Seat(permit) => self.seat(asking, permit, &target).await,
             Permit::FirstApp(permit) => self.first_app(asking, &permit, &target),
             Permit::Own(permit) => self.own(asking, &permit, &target, body).await,
-            Permit::Admin(_) | Permit::Anybody(_) => self.anybody(asking, &target),
+            Permit::Admin(_) | Permit::Anybody(_) => self.anybody(asking, &target, body).await,
         }
     }
 

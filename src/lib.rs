@@ -18,7 +18,11 @@ pub mod identify;
 
 pub mod authorize;
 
+pub mod certificates;
+
 pub mod config;
+
+pub mod trust;
 
 pub mod launch;
 

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use usher::app;
 use usher::control::Outcome;
 use usher::control::client::{self, SeatOrder};
+use usher::control::secrets;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -113,6 +114,40 @@ enum Command {
         #[command(flatten)]
         file: File,
     },
+    /// Print the hash of a password, for `users[].password`; asks twice, or reads a line of a pipe
+    #[command(after_help = "Example:\n  usher password")]
+    Password {
+        #[command(flatten)]
+        _file: File,
+    },
+    /// Print a new secret for one-time codes, for `users[].totp`, and its QR code
+    #[command(after_help = "Example:\n  usher totp minsu")]
+    Totp {
+        #[command(flatten)]
+        _file: File,
+        /// Whose; the name that the authenticator shows
+        user: String,
+    },
+    /// Make a self-signed certificate and its key, for a trial of TLS
+    #[command(
+        after_help = "Example:\n  usher certificate --name door.lab.example --name 192.168.1.7"
+    )]
+    Certificate {
+        #[command(flatten)]
+        _file: File,
+        /// A name or address that browsers use; may be given several times
+        #[arg(long = "name", required = true)]
+        names: Vec<String>,
+        /// How long it is valid
+        #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: u32,
+        /// Where cert.pem and key.pem are written
+        #[arg(long, value_name = "FOLDER", default_value = "conf/tls")]
+        directory: PathBuf,
+        /// Replace the files that are there
+        #[arg(long)]
+        replace: bool,
+    },
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -153,6 +188,11 @@ fn main() -> ExitCode {
         Command::Kick { file, user } => client::kick(&file.config, &user),
         Command::Notice { file, text } => client::notice(&file.config, &text),
         Command::Upgrade { file } => client::upgrade(&file.config),
+        Command::Password { .. } => secrets::password(),
+        Command::Totp { user, .. } => secrets::totp(&user),
+        Command::Certificate { names, days, directory, replace, .. } => {
+            secrets::certificate(&names, days, &directory, replace)
+        }
     };
     ExitCode::from(match outcome {
         Outcome::Done => 0,

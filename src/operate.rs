@@ -5,6 +5,7 @@
 mod metrics;
 mod reload;
 mod seats;
+mod sessions;
 mod status;
 
 pub use reload::{Reloaded, load};
@@ -27,6 +28,8 @@ use crate::notice::{BadNotice, Board, NOTICE_BYTES_MAX, Notice};
 use crate::observe::{Latest, MachineSample};
 use crate::pages::Pages;
 use crate::supervise::{Sockets, Supervisor};
+use crate::trust::Trust;
+use crate::trust::sessions::Over;
 
 /// The configuration that requests are answered by, and what is made of it.
 pub struct InForce {
@@ -103,6 +106,7 @@ pub struct Operations {
     clock: Arc<dyn Clock>,
     board: Board,
     machine: Latest,
+    trust: Arc<Trust>,
     handovers: mpsc::Sender<Handover>,
 }
 
@@ -118,6 +122,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The latest sample of the machine.
     pub machine: Latest,
+    /// Who is signed in.
+    pub trust: Arc<Trust>,
     /// Where wishes to hand over go.
     pub handovers: mpsc::Sender<Handover>,
 }
@@ -136,6 +142,7 @@ impl Operations {
             clock: parts.clock,
             board: Board::default(),
             machine: parts.machine,
+            trust: parts.trust,
             handovers: parts.handovers,
         }
     }
@@ -170,6 +177,11 @@ impl Operations {
         self.machine.get()
     }
 
+    /// Who is signed in, and who tries to.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
     /// When this usher started.
     pub fn started_at(&self) -> Timestamp {
         self.started_at
@@ -198,8 +210,10 @@ impl Operations {
     pub fn kick(&self, user: &str, actor: &Actor) -> Option<usize> {
         let in_force = self.in_force();
         let user = in_force.snapshot.user(user)?.name.clone();
+        let ended = self.trust.sessions.end_all_of(&user, Over::Kicked);
         let which = Sockets::OfUser(user.clone());
         let closed = self.supervisor.close_websockets(&which, CloseCode::Kicked, actor);
+        self.sessions_ended(&ended, actor);
         self.record("kicked", actor, None, format!("{user}: {closed} WebSockets closed"));
         log::info!("{user} was kicked by {actor}: {closed} WebSockets closed");
         Some(closed)

@@ -12,6 +12,7 @@ pub mod process;
 pub mod sockets;
 pub mod streams;
 pub mod table;
+pub mod terminal;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};

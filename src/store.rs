@@ -8,6 +8,7 @@
 mod batch;
 mod query;
 mod rows;
+mod sessions;
 mod statistics;
 
 pub use batch::{
@@ -20,6 +21,7 @@ pub use query::{
 pub use rows::{
     EventRow, LastSeen, MachinePoint, SeatPoint, Series, StartRow, Storage, VisitId, VisitRow,
 };
+pub use sessions::SqliteShelf;
 pub use statistics::{Amounts, DAYS_MAX, Day, HourLoad, Share, Statistics, Week};
 
 use std::fmt;

@@ -10,8 +10,6 @@ pub(super) const NOT_YET: NotYet = &[
     ("", "oidc"),
     ("", "trusted_login_header"),
     ("users[]", "login"),
-    ("users[]", "totp"),
-    ("users[]", "password"),
     ("admin", "listen"),
     ("apps.*", "cpu_max"),
 ];

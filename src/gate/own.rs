@@ -4,20 +4,18 @@
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 
+use super::form::Form;
 use super::refuse::{Turned, answer_of, app_view};
 use super::{Asking, Gate, Verdict, allowed_methods, is_read};
-use crate::answer::{Answer, Body, BodyError};
+use crate::answer::{Answer, Body};
 use crate::authorize::{PersonPermit, SeatPermit};
 use crate::domain::{Role, SeatState};
 use crate::notice::NoticeChannel;
 use crate::operate::{Operations, Phase};
 use crate::pages::view::{self, Home, Page, Presence, Stopped, Summary, Tile};
 use crate::pages::{RestrictedReason, StoppedReason};
-use crate::request::{Malformed, Target, UsherPath};
+use crate::request::{Target, UsherPath};
 use crate::supervise::OrderRefused;
-
-/// The largest form of usher's own, in bytes.
-const FORM_BYTES_MAX: usize = 16 * 1024;
 
 impl Gate {
     pub(super) async fn own(
@@ -43,12 +41,16 @@ impl Gate {
         }
     }
 
-    pub(super) fn anybody(
+    pub(super) async fn anybody(
         &self,
         asking: &Asking<'_>,
         target: &Target<'_>,
+        body: &mut dyn Body,
     ) -> Result<Verdict, Turned> {
         match target {
+            Target::Usher(UsherPath::Login) => {
+                self.sign_in(asking, body).await.map(Verdict::Answer)
+            }
             Target::Usher(UsherPath::Asset(_)) if !is_read(asking.head) => {
                 Err(Turned::Method("GET, HEAD"))
             }
@@ -153,48 +155,37 @@ impl Gate {
         if !allowed.split(", ").any(|one| method.as_str() == one) {
             return Err(Turned::Method(allowed));
         }
-        if *method == Method::POST {
-            self.check_form(asking, permit, body).await?;
-        }
+        let form = if *method == Method::POST {
+            let form = Form::read(body).await?;
+            if !self.is_own_form(asking, &form) {
+                return Err(Turned::restricted(RestrictedReason::FormExpired));
+            }
+            Some(form)
+        } else {
+            None
+        };
         match path {
             UsherPath::Apps => Ok(Verdict::Answer(self.home(asking, permit))),
             UsherPath::Wait => {
-                Ok(Verdict::Events(self.wait_events(&asking.seat_of_query(permit)?)))
+                let events = self.wait_events(&asking.seat_of_query(permit)?);
+                self.events_in_session(permit.session(), events)
             }
             UsherPath::Notices => self.notices(asking, permit),
             UsherPath::Cancel => self.cancel(asking, &asking.seat_of_query(permit)?),
             UsherPath::Retry => self.retry(&asking.seat_of_query(permit)?).await,
             UsherPath::Keep => self.keep(&asking.seat_of_query(permit)?),
+            UsherPath::Logout => Ok(Verdict::Answer(self.sign_out(asking).await)),
+            UsherPath::Sessions => match form {
+                None => Ok(Verdict::Answer(self.sessions_page(asking, permit))),
+                Some(form) => self.end_sessions(asking, permit, &form).await.map(Verdict::Answer),
+            },
             UsherPath::Asset(_)
             | UsherPath::Login
-            | UsherPath::Logout
-            | UsherPath::Sessions
             | UsherPath::Oidc(_)
             | UsherPath::Live
             | UsherPath::Ready
             | UsherPath::Unknown => Err(Turned::NotFound),
         }
-    }
-
-    /// A form carries its token; a script says `X-Usher-Request: 1`, which another site cannot.
-    async fn check_form(
-        &self,
-        asking: &Asking<'_>,
-        permit: &PersonPermit,
-        body: &mut dyn Body,
-    ) -> Result<(), Turned> {
-        if asking.head.parts.headers.get("x-usher-request").is_some_and(|value| value == "1") {
-            return Ok(());
-        }
-        let form = body.read(FORM_BYTES_MAX).await.map_err(|error| match error {
-            BodyError::TooLarge => Turned::TooLarge { limit_bytes: FORM_BYTES_MAX as u64 },
-            BodyError::Broken => Turned::Malformed(Malformed::Body),
-        })?;
-        let token = form_urlencoded::parse(&form).find(|(key, _)| key == "csrf");
-        let valid = token.is_some_and(|(_, token)| {
-            self.tokens.is_valid(&permit.person().name, permit.session(), &token)
-        });
-        if valid { Ok(()) } else { Err(Turned::restricted(RestrictedReason::FormExpired)) }
     }
 
     fn notices(&self, asking: &Asking<'_>, permit: &PersonPermit) -> Result<Verdict, Turned> {
@@ -203,12 +194,13 @@ impl Gate {
         }
         let seat = asking.seat_of_query(permit)?;
         let operations = &self.operations;
-        Ok(Verdict::Own(Box::new(NoticeChannel::new(
+        let channel = NoticeChannel::new(
             seat,
             operations.supervisor().clone(),
             std::sync::Arc::clone(operations.clock()),
             operations.board(),
-        ))))
+        );
+        self.socket_in_session(permit.session(), Box::new(channel))
     }
 
     fn cancel(&self, asking: &Asking<'_>, permit: &SeatPermit) -> Result<Verdict, Turned> {

@@ -22,6 +22,7 @@ use crate::pages::{
 };
 use crate::request::Malformed;
 use crate::supervise::Refusal;
+use crate::trust::cookie::{self, Kind};
 
 /// The lines of an app's log on the failed page.
 const LOG_LINES: usize = 40;
@@ -222,7 +223,7 @@ impl Gate {
             incident: incident.map(|incident| incident.to_string()),
             person: person.map(|person| person_view(person, asking.session.is_some())),
             admin_path: asking.in_force.snapshot.admin.path.clone(),
-            form_token: person.map(|person| self.tokens.token(&person.name, asking.session)),
+            form_token: Some(self.tokens.token(asking.owner())),
             ..Common::default()
         }
     }
@@ -281,8 +282,8 @@ impl Gate {
             }
             Turned::TooMany(reason) => Problem::TooMany(TooMany {
                 address: address.to_string(),
+                retry_after_s: retry_after_s(&reason),
                 reason,
-                retry_after_s: 10,
             }),
             Turned::Failed { key, failure, log_lines } => Problem::Failed(Failed {
                 app: app(&key),
@@ -308,11 +309,20 @@ fn wants_json(headers: &HeaderMap) -> bool {
         .is_some_and(|accept| accept.contains("application/json") && !accept.contains("text/html"))
 }
 
+/// What a 401 has to say: how to sign in is said by the page.
+pub(super) const SIGN_IN: HeaderValue = HeaderValue::from_static("Session realm=\"usher\"");
+
 fn to_sign_in(asking: &Asking<'_>) -> Answer {
     let uri = &asking.head.parts.uri;
     let next = uri.path_and_query().map_or("/", |next| next.as_str());
-    let query: String =
-        form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("next", next);
+    let headers = &asking.head.parts.headers;
+    let had_session = cookie::values(headers, Kind::Session, asking.scheme).next().is_some();
+    if had_session && asking.session.is_none() {
+        query.append_pair("ended", "1");
+    }
+    let query = query.finish();
     Answer::redirect(StatusCode::SEE_OTHER, &format!("/_usher/login?{query}"))
 }
 
@@ -347,7 +357,15 @@ fn person_view(person: &Person, is_signed_in: bool) -> view::Person {
     }
 }
 
-fn whole_seconds(ms: u64) -> u32 {
+fn retry_after_s(reason: &TooManyReason) -> u32 {
+    match reason {
+        TooManyReason::SignIns { wait_s } => (wait_s.ceil() as u32).max(1),
+        TooManyReason::Connections { .. } => 10,
+        TooManyReason::Requests { .. } => 1,
+    }
+}
+
+pub(super) fn whole_seconds(ms: u64) -> u32 {
     u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 

@@ -34,12 +34,12 @@ impl Gate {
         }
         let supervisor = self.operations.supervisor();
         if let Some(lease) = supervisor.ready(&permit) {
-            return Ok(self.pass(asking, permit, lease));
+            return self.pass(asking, permit, lease);
         }
         let navigates = asking.head.is_navigation();
         let held_ms = if navigates { NAVIGATION_HELD_MS } else { REQUEST_HELD_MS };
         match supervisor.acquire(&permit, held_ms).await {
-            Ok(lease) => Ok(self.pass(asking, permit, lease)),
+            Ok(lease) => self.pass(asking, permit, lease),
             Err(Refusal::TooSlow) if navigates => {
                 Ok(Verdict::Answer(self.waiting(asking, &permit).await))
             }
@@ -66,10 +66,10 @@ impl Gate {
     /// The answer to write instead.
     pub async fn tunnel_again(&self, tunnel: Tunnel) -> Result<Tunnel, Box<Answer>> {
         self.operations.supervisor().suspect(tunnel.lease.lease());
-        let Tunnel { lease, stay, visitor, account, plan } = tunnel;
+        let Tunnel { lease, stay, visitor, account, session, plan } = tunnel;
         drop(lease);
         let lease = self.lease_again(&plan).await?.into_websocket();
-        Ok(Tunnel { lease, stay, visitor, account, plan })
+        Ok(Tunnel { lease, stay, visitor, account, session, plan })
     }
 
     async fn lease_again(&self, plan: &ForwardPlan) -> Result<Lease, Box<Answer>> {
@@ -82,23 +82,34 @@ impl Gate {
         }
     }
 
-    fn pass(&self, asking: &Asking<'_>, permit: SeatPermit, lease: Lease) -> Verdict {
+    fn pass(
+        &self,
+        asking: &Asking<'_>,
+        permit: SeatPermit,
+        lease: Lease,
+    ) -> Result<Verdict, Turned> {
         let account = self.operations.account();
         let clock = self.operations.clock();
         let began = (clock.now(), clock.wall());
         let Some(client) = &asking.client else {
             // A permit exists only after the client was read.
-            return Verdict::Answer(Answer::empty(StatusCode::INTERNAL_SERVER_ERROR));
+            return Err(Turned::Internal);
         };
         let plan = ForwardPlan::new(permit, client, asking.in_force, began);
         if asking.head.is_websocket() {
             let visitor = Visitor { address: client.address, browser: browser(asking) };
             let lease = lease.into_websocket();
+            // Only now: a session that ends from here on closes this WebSocket.
+            let session = match plan.permit.session() {
+                Some(id) => Some(self.operations.trust().sessions.get(id).ok_or(Turned::SignIn)?),
+                None => None,
+            };
             let account = account.clone();
-            Verdict::Tunnel(Box::new(Tunnel { lease, stay: None, visitor, account, plan }))
+            let tunnel = Tunnel { lease, stay: None, visitor, account, session, plan };
+            Ok(Verdict::Tunnel(Box::new(tunnel)))
         } else {
             let passage = account.passage(&plan.permit);
-            Verdict::Forward(Box::new(Forward { lease, passage, plan }))
+            Ok(Verdict::Forward(Box::new(Forward { lease, passage, plan })))
         }
     }
 

@@ -61,7 +61,9 @@ impl Operations {
         let snapshot = Arc::new(snapshot);
         // The supervisor first: nobody has a permit for what is new before it knows it.
         self.supervisor.configure(Arc::clone(&snapshot));
+        let ended = self.trust.sessions.configure(snapshot.sessions, &snapshot.users);
         self.close_sockets_of_changed(&before.snapshot, &snapshot, actor);
+        self.sessions_ended(&ended, actor);
         for warning in &snapshot.warnings {
             log::warn!("{warning}");
         }

@@ -73,6 +73,8 @@ pub enum RestrictedReason {
     SeatProcess,
     /// `admin.password_required` is true and this administrator has no password.
     PasswordNotSet,
+    /// The outside provider has to vouch for them, and nobody here can ask it.
+    NotVouched,
     /// `Origin` or `Sec-Fetch-Site` says that another site sent the request.
     CrossSite,
     /// The form's token is missing or too old.
@@ -89,6 +91,7 @@ impl Reason for RestrictedReason {
             RestrictedReason::UntrustedProxy => "untrusted_proxy",
             RestrictedReason::SeatProcess => "seat_process",
             RestrictedReason::PasswordNotSet => "password_not_set",
+            RestrictedReason::NotVouched => "not_vouched",
             RestrictedReason::CrossSite => "cross_site",
             RestrictedReason::FormExpired => "form_expired",
         }
@@ -101,6 +104,7 @@ impl Reason for RestrictedReason {
             | RestrictedReason::UntrustedProxy
             | RestrictedReason::SeatProcess
             | RestrictedReason::PasswordNotSet
+            | RestrictedReason::NotVouched
             | RestrictedReason::CrossSite
             | RestrictedReason::FormExpired => Vec::new(),
         }

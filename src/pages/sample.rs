@@ -5,9 +5,9 @@ use super::failure::{FailureReason, PortHolder};
 use super::log_tail::log_tail;
 use super::reason::{ErrorReason, FullReason, RestrictedReason, StoppedReason, TooManyReason};
 use super::view::{
-    App, Common, Failed, Full, Home, Page, Person, Presence, Problem, Progress, Restricted,
-    SeatState, Session, Sessions, SignIn, SignInError, Step, StepTime, Stopped, Summary, Tile,
-    TooMany, Waiting,
+    App, CodeField, Common, Failed, Full, Home, Page, Person, Presence, Problem, Progress,
+    Restricted, SeatState, Session, Sessions, SignIn, SignInError, Step, StepTime, Stopped,
+    Summary, Tile, TooMany, Waiting,
 };
 
 /// A page to try.
@@ -38,6 +38,9 @@ pub fn samples() -> Vec<Sample> {
     add("sessions-none", person("지영", false), Page::Sessions(Sessions { sessions: Vec::new() }));
     add("login", unconfirmed(), Page::SignIn(sign_in(false, None)));
     add("login-name", stranger(), Page::SignIn(sign_in(true, None)));
+    let provider_alone =
+        SignIn { asks_password: false, code: CodeField::Absent, ..sign_in(true, None) };
+    add("login-provider", stranger(), Page::SignIn(provider_alone));
     for error in SignInError::ALL {
         let name = format!("login-{error:?}").to_lowercase();
         add(&name, unconfirmed(), Page::SignIn(sign_in(false, Some(error))));
@@ -107,6 +110,7 @@ pub fn restricted_reasons() -> Vec<RestrictedReason> {
         RestrictedReason::UntrustedProxy,
         RestrictedReason::SeatProcess,
         RestrictedReason::PasswordNotSet,
+        RestrictedReason::NotVouched,
         RestrictedReason::CrossSite,
         RestrictedReason::FormExpired,
     ]
@@ -308,7 +312,8 @@ fn late() -> Waiting {
 fn sign_in(asks_name: bool, error: Option<SignInError>) -> SignIn {
     SignIn {
         asks_name,
-        asks_code: !asks_name,
+        asks_password: true,
+        code: if asks_name { CodeField::Optional } else { CodeField::Required },
         next: "/app/main/".to_owned(),
         error,
         provider_path: asks_name.then(|| "/_usher/oidc/start?next=%2F".to_owned()),

@@ -279,14 +279,28 @@ pub struct TooMany {
 pub struct SignIn {
     /// A name is asked for: the address does not tell who it is.
     pub asks_name: bool,
-    /// A code is asked for.
-    pub asks_code: bool,
+    /// A password is asked for; without, only the organisation's sign-in is offered.
+    pub asks_password: bool,
+    /// Whether a code is asked for.
+    pub code: CodeField,
     /// Where to go afterwards: a path of this site.
     pub next: String,
     /// What was wrong the last time.
     pub error: Option<SignInError>,
     /// Where the organisation's own sign-in begins, if there is one.
     pub provider_path: Option<String>,
+}
+
+/// The field for a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeField {
+    /// There is none.
+    Absent,
+    /// Some have a code and some have none.
+    Optional,
+    /// It must be filled in.
+    Required,
 }
 
 /// What was wrong with a sign-in. It never says which of password and code was right.

@@ -315,6 +315,11 @@ impl WebSocketLease {
         }
     }
 
+    /// Whether the script in the app's page reports acts, so that a data frame is not one.
+    pub fn acts_are_reported(&self) -> bool {
+        self.lease.seat().marks.acts_are_reported.load(Ordering::Acquire)
+    }
+
     /// A data frame came from the app.
     pub fn app_data(&self, now: Moment) {
         mark(&self.lease.seat().marks.app_data_ms, now);

@@ -28,6 +28,7 @@ mod life;
 mod page;
 mod paths;
 mod reload;
+mod sign_in;
 mod stop;
 mod streamlit;
 mod tools;

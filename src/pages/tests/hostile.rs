@@ -1,8 +1,8 @@
 //! Whatever a page is given is text: names, logs and addresses never become markup.
 
 use super::super::view::{
-    App, Common, Failed, Full, Home, Page, Person, Presence, Problem, Restricted, SeatState,
-    Session, Sessions, SignIn, Stopped, Summary, Tile, TooMany,
+    App, CodeField, Common, Failed, Full, Home, Page, Person, Presence, Problem, Restricted,
+    SeatState, Session, Sessions, SignIn, Stopped, Summary, Tile, TooMany,
 };
 use super::super::*;
 use super::{built_in, html};
@@ -60,7 +60,8 @@ fn pages_of_hostile_views() -> Vec<Page> {
     };
     let sign_in = SignIn {
         asks_name: false,
-        asks_code: true,
+        asks_password: true,
+        code: CodeField::Required,
         next: hostile(),
         error: None,
         provider_path: Some(hostile()),

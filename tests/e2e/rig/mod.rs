@@ -13,6 +13,7 @@ mod protobuf;
 mod raw;
 mod socket;
 mod streamlit;
+mod visitor;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ pub(crate) use processes::{lives, signal, sockets};
 pub(crate) use raw::Raw;
 pub(crate) use socket::{Closed, Socket};
 pub(crate) use streamlit::{Session, Widget};
+pub(crate) use visitor::{Visitor, token};
 
 /// How long anything may take before its test fails. Machines are noisy: this is for failing, never
 /// a pace.
