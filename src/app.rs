@@ -9,6 +9,7 @@
 mod doctor;
 mod handover;
 mod record;
+mod service;
 mod sign_in;
 mod signals;
 mod state;
@@ -128,6 +129,7 @@ async fn run(snapshot: Snapshot, pages: Pages) -> Result<(), String> {
     })
     .map_err(|error| format!("{} cannot be watched: {error}", watched.display()))?;
     predecessor.tell_serving();
+    service::serving();
     let leaving = loop {
         tokio::select! {
             signal = signals.next() => match signal {
@@ -276,10 +278,12 @@ async fn leave(house: House, leaving: Leaving) {
     operations.enter(Phase::Draining);
     let (how, successor) = match leaving {
         Leaving::Stop => {
+            service::leaving();
             log::info!("stopping; the seats end");
             (Drain::StopSeats, None)
         }
         Leaving::KeepSeats => {
+            service::leaving();
             log::info!("leaving; the seats stay for the next usher");
             (Drain::KeepSeats, None)
         }
