@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::{Clock, OsClock};
 use crate::config::Snapshot;
@@ -43,6 +43,9 @@ pub use trial::try_script;
 
 /// After this, connections that have not ended are cut off.
 const CONNECTIONS_END_WITHIN: Duration = Duration::from_millis(2_000);
+/// Where the seats stay, requests under way have this time before those that wait for a seat are
+/// refused.
+const REQUESTS_END_WITHIN: Duration = Duration::from_millis(1_000);
 /// Wishes to hand over that wait; one is enough.
 const HANDOVERS_WAITING_MAX: usize = 1;
 
@@ -291,7 +294,20 @@ async fn leave(house: House, leaving: Leaving) {
     };
     // The listeners stay open for a successor, who has them too; for nobody else.
     drop(listeners);
-    let (cut_off, ()) = tokio::join!(edge.drain(CONNECTIONS_END_WITHIN), supervisor.drain(how));
+    let (gone, all_gone) = oneshot::channel::<()>();
+    let connections = async {
+        let cut_off = edge.drain(CONNECTIONS_END_WITHIN).await;
+        drop(gone);
+        cut_off
+    };
+    let seats = async {
+        if how == Drain::KeepSeats {
+            // Requests under way still find their seats; those that wait for one are told.
+            let _ = tokio::time::timeout(REQUESTS_END_WITHIN, all_gone).await;
+        }
+        supervisor.drain(how).await;
+    };
+    let (cut_off, ()) = tokio::join!(connections, seats);
     if cut_off > 0 {
         log::info!("{cut_off} connections were cut off");
     }

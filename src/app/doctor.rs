@@ -197,9 +197,14 @@ fn try_apps(findings: &mut Findings, file: &Path) -> Result<(), String> {
         let house = super::build(snapshot, pages, handovers, &mut nobody).await?;
         for app in apps {
             let log = folder.path().join("apps");
+            // The logs of one app at a time.
+            let _ = fs::remove_dir_all(&log);
             let tried = tokio::time::timeout(APP_TRIED_WITHIN, round_trip::of(door, &app)).await;
             match tried {
-                Ok(Ok(what)) => findings.good(&format!("app {}: {what}", app.slug)),
+                Ok(Ok(what)) => {
+                    let with = streamlit_version(&log).unwrap_or_default();
+                    findings.good(&format!("app {}: {what}{with}", app.slug));
+                }
                 Ok(Err(what)) => findings.problem(&format!("app {}: {what}", app.slug)),
                 Err(_) => findings.problem(&format!(
                     "app {}: no answer within {} s; its messages are below {}",
@@ -212,6 +217,20 @@ fn try_apps(findings: &mut Findings, file: &Path) -> Result<(), String> {
         super::leave(house, super::Leaving::Stop).await;
         Ok(())
     })
+}
+
+/// The version of Streamlit that the latest launch below a folder of logs wrote down.
+fn streamlit_version(folder: &Path) -> Option<String> {
+    let entries = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    let mut versions = entries.filter_map(|path| {
+        if path.is_dir() {
+            return streamlit_version(&path);
+        }
+        let log = fs::read_to_string(path).ok()?;
+        let version = log.rsplit("with Streamlit ").next()?.split_whitespace().next()?;
+        version.starts_with(|c: char| c.is_ascii_digit()).then(|| format!(" (Streamlit {version})"))
+    });
+    versions.next()
 }
 
 /// The configuration with a door of its own, state of its own, and this machine as the user who

@@ -19,7 +19,7 @@ use crate::trust::{password, totp};
 /// Shorter passwords are made, but not without a word.
 const PASSWORD_CHARACTERS_ADVISED: usize = 10;
 
-/// `usher password`: reads it twice on a terminal, or one line from a pipe.
+/// `usher password`: reads it twice on a terminal, once or twice from a pipe.
 pub fn password() -> Outcome {
     match read_password() {
         Ok(typed) => match password::hash(&typed) {
@@ -53,16 +53,28 @@ fn read_password() -> Result<String, String> {
         }
         first
     } else {
-        let mut line = String::new();
-        // One byte more than is allowed, for telling one that is too long.
-        let limit = password::PASSWORD_BYTES_MAX as u64 + 2;
+        // A pipe says it once, or twice as a person does. One byte more than is allowed, for
+        // telling one that is too long.
+        let limit = (password::PASSWORD_BYTES_MAX as u64 + 2) * 2;
         let mut input = io::BufReader::new(io::stdin().take(limit));
-        input.read_line(&mut line).map_err(|error| told(&error))?;
-        let line = line.strip_suffix('\n').unwrap_or(&line);
-        line.strip_suffix('\r').unwrap_or(line).to_owned()
+        let first = line_of(&mut input)?.unwrap_or_default();
+        if line_of(&mut input)?.is_some_and(|second| second != first) {
+            return Err("the two are different".to_owned());
+        }
+        first
     };
     judge(&typed)?;
     Ok(typed)
+}
+
+/// The next line without its end; `None`: there is no other.
+fn line_of(input: &mut impl BufRead) -> Result<Option<String>, String> {
+    let mut line = String::new();
+    if input.read_line(&mut line).map_err(|error| told(&error))? == 0 {
+        return Ok(None);
+    }
+    let line = line.strip_suffix('\n').unwrap_or(&line);
+    Ok(Some(line.strip_suffix('\r').unwrap_or(line).to_owned()))
 }
 
 fn told(error: &io::Error) -> String {
