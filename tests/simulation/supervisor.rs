@@ -115,7 +115,17 @@ impl House {
             Happening::Stopping { reason } => format!("stopping {}", reason.as_str()),
             Happening::Stopped { reason, .. } => format!("stopped {}", reason.as_str()),
             Happening::Refused(refusal) => format!("refused {}", refusal.code()),
-            what => what.code().trim_start_matches("seat_").to_owned(),
+            what @ (Happening::Launching
+            | Happening::Ready { .. }
+            | Happening::Adopted { .. }
+            | Happening::StartFailed { .. }
+            | Happening::Crashed { .. }
+            | Happening::Lingers { .. }
+            | Happening::Ordered(_)
+            | Happening::Kept
+            | Happening::Closed { .. }
+            | Happening::Outdated
+            | Happening::Violated { .. }) => what.code().trim_start_matches("seat_").to_owned(),
         };
         self.notes.lock().drain(..).map(word).collect()
     }
