@@ -5,6 +5,9 @@
 //! at a seat is kept in its [`ReadySeat`] as atomics, which the driver reads when it has to
 //! decide. A seat is sealed before its process is told to end, so that nobody lands on it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};

@@ -27,6 +27,8 @@ pub(crate) struct Promises {
     ready_at: BTreeMap<u64, Moment>,
     kept_at: BTreeMap<u64, Moment>,
     weights: BTreeMap<u64, Usage>,
+    /// When a seat that failed may be tried again.
+    next_tries: BTreeMap<usize, Moment>,
 }
 
 impl Promises {
@@ -41,6 +43,7 @@ impl Promises {
             ready_at: BTreeMap::new(),
             kept_at: BTreeMap::new(),
             weights: BTreeMap::new(),
+            next_tries: BTreeMap::new(),
         }
     }
 
@@ -117,6 +120,37 @@ impl Promises {
             | Action::Note { .. }
             | Action::Drained => {}
         }
+    }
+
+    /// A seat that failed waits for its next try, or for somebody who acts.
+    pub(crate) fn failed_or_forgiven(&mut self, now: Moment, seat: usize, what: &Happening) {
+        match what {
+            Happening::StartFailed { retry_after_ms, .. }
+            | Happening::Crashed { retry_after_ms, .. } => {
+                let never = Moment(u64::MAX);
+                self.next_tries.insert(seat, retry_after_ms.map_or(never, |ms| now.plus_ms(ms)));
+            }
+            Happening::Ordered(_) => self.forgive(seat),
+            Happening::Launching
+            | Happening::Ready { .. }
+            | Happening::Adopted { .. }
+            | Happening::Stopping { .. }
+            | Happening::Stopped { .. }
+            | Happening::Lingers { .. }
+            | Happening::Refused(_)
+            | Happening::Kept
+            | Happening::Closed { .. }
+            | Happening::Outdated
+            | Happening::Violated { .. } => {}
+        }
+    }
+
+    pub(crate) fn forgive(&mut self, seat: usize) {
+        self.next_tries.remove(&seat);
+    }
+
+    pub(crate) fn next_try_at(&self, seat: usize) -> Moment {
+        self.next_tries.get(&seat).copied().unwrap_or_default()
     }
 
     pub(crate) fn kept(&mut self, generation: u64, now: Moment) {

@@ -115,7 +115,17 @@ impl House {
             Happening::Stopping { reason } => format!("stopping {}", reason.as_str()),
             Happening::Stopped { reason, .. } => format!("stopped {}", reason.as_str()),
             Happening::Refused(refusal) => format!("refused {}", refusal.code()),
-            what => what.code().trim_start_matches("seat_").to_owned(),
+            what @ (Happening::Launching
+            | Happening::Ready { .. }
+            | Happening::Adopted { .. }
+            | Happening::StartFailed { .. }
+            | Happening::Crashed { .. }
+            | Happening::Lingers { .. }
+            | Happening::Ordered(_)
+            | Happening::Kept
+            | Happening::Closed { .. }
+            | Happening::Outdated
+            | Happening::Violated { .. }) => what.code().trim_start_matches("seat_").to_owned(),
         };
         self.notes.lock().drain(..).map(word).collect()
     }
@@ -480,15 +490,15 @@ async fn too_much_memory_ends_a_seat() {
     let lease = house.lease("kim").await;
     house.launcher.uses(
         lease.generation().0,
-        Usage { cpu_ms: 500, memory_bytes: 1 << 29, ..Usage::default() },
+        Usage { cpu_ms: 500, memory_bytes: 1 << 30, ..Usage::default() },
     );
     after(3_000).await;
     let status = &house.supervisor.seats()[0];
-    assert_eq!((status.state, status.memory_bytes), (SeatState::Ready, Some(1 << 29)));
+    assert_eq!((status.state, status.memory_bytes), (SeatState::Ready, Some(1 << 30)));
     assert!(status.cpu_cores.is_some());
     house.launcher.uses(
         lease.generation().0,
-        Usage { cpu_ms: 500, memory_bytes: 1 << 31, ..Usage::default() },
+        Usage { cpu_ms: 500, memory_bytes: (1 << 30) + 1, ..Usage::default() },
     );
     let websocket = lease.into_websocket();
     let closed = tokio::time::timeout(Duration::from_secs(3), websocket.closed()).await;

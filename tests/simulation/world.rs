@@ -82,7 +82,7 @@ const OLD_NEWS_MAX: usize = 4;
 impl World {
     /// A world of so many seats, in which nothing has happened.
     pub(crate) fn new(seats: usize) -> Self {
-        let limits = Limits { seats_max: 9, starts_at_once_max: 2, waiting_per_seat_max: 4 };
+        let limits = Limits { seats_max: 9, starts_at_once_max: 1, waiting_per_seat_max: 4 };
         let people = ["kim", "lee", "park"];
         let key = |seat: usize| {
             Arc::new(SeatKey {
@@ -311,6 +311,7 @@ impl World {
             }
             Action::Note { key, generation, what, actor: _ } => {
                 let seat = self.seat_of(&key);
+                self.promises.failed_or_forgiven(self.now, seat, &what);
                 let rules = self.rules[seat].clone();
                 let ready = self.ready.get(&seat).cloned();
                 self.promises.noted(self.now, generation, &what, rules.as_deref(), ready.as_ref());
@@ -350,6 +351,7 @@ impl World {
         let launch = self.launch_of(key, generation);
         assert!(!self.adopting, "launched while processes may still turn up");
         assert!(self.rules[launch.seat].is_some(), "launched for somebody who was removed");
+        assert!(self.now >= self.promises.next_try_at(launch.seat), "tried again too early");
         let others = |other: &Launch| other.seat == launch.seat;
         assert!(!self.launching.keys().any(others), "two launches of one seat");
         let alive = self.processes.keys().find(|other| others(other));
@@ -403,6 +405,8 @@ impl World {
         let was_probing = status.state == SeatState::Probing
             && status.generation == Some(Generation(launch.generation));
         self.news(launch, News::Exited(exit));
+        let process = self.processes.get(&launch);
+        assert!(process.is_none_or(|process| process.cleaning), "whoever ended is cleaned up");
         if was_probing {
             self.promises.nobody_waits_after_a_failed_start(launch.seat);
         }
@@ -573,6 +577,7 @@ impl World {
 
     pub(crate) fn configure(&mut self, seat: usize, rules: Option<Arc<SeatRules>>) {
         self.rules[seat] = rules;
+        self.promises.forgive(seat);
         self.reload();
         if self.rules[seat].is_none() {
             self.promises.nobody_waits_for_what_was_removed(seat);
