@@ -6,8 +6,13 @@
 //! This module decides nothing about visits and knows no page.
 
 mod batch;
+mod calendar;
+mod digest;
+mod fold;
+mod names;
 mod query;
 mod rows;
+pub mod sqlite;
 mod statistics;
 
 pub use batch::{
@@ -24,6 +29,8 @@ pub use statistics::{Amounts, DAYS_MAX, Day, HourLoad, Share, Statistics, Week};
 
 use std::fmt;
 use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
 
 use crate::clock::Timestamp;
 use crate::domain::SeatKey;
@@ -45,6 +52,13 @@ pub enum StoreError {
         /// The file's version.
         found: u32,
         /// The newest that this usher knows.
+        known: u32,
+    },
+    /// An older usher wrote the file, and none of this version has opened it for writing yet.
+    OlderSchema {
+        /// The file's version; 0: it is empty.
+        found: u32,
+        /// The one that is needed.
         known: u32,
     },
     /// There is no file.
@@ -72,6 +86,11 @@ impl fmt::Display for StoreError {
                 "a newer usher wrote the database (schema {found}, this usher knows {known}); run \
                  that usher, or restore a backup of before the upgrade"
             ),
+            StoreError::OlderSchema { found, known } => write!(
+                f,
+                "the database is of an older usher (schema {found}, needed is {known}); it is \
+                 brought up to date when `usher serve` starts"
+            ),
             StoreError::Missing { path } => write!(f, "there is no {}", path.display()),
             StoreError::Failed { doing, cause } => write!(f, "{doing}: {cause}"),
         }
@@ -80,13 +99,15 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// How long things are kept. Samples are thinned on their way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// Visits, starts and events.
-    pub visits_ms: u64,
-    /// Samples.
-    pub samples_ms: u64,
+/// What housekeeping is to hold to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upkeep {
+    /// How long visits, starts and events are kept.
+    pub visits_keep_ms: u64,
+    /// How long samples are kept; they are thinned on their way.
+    pub samples_keep_ms: u64,
+    /// The zone for whose days statistics are prepared.
+    pub zone: TimeZone,
 }
 
 /// What one slice of housekeeping did.
@@ -130,7 +151,7 @@ pub trait Journal {
     ///
     /// # Errors
     /// The slice was not done.
-    fn tidy(&mut self, now: Timestamp, keep: Keep) -> Result<Tidied, StoreError>;
+    fn tidy(&mut self, now: Timestamp, upkeep: &Upkeep) -> Result<Tidied, StoreError>;
 }
 
 /// The side that reads. Every method blocks for milliseconds: call it from a thread that may.
