@@ -139,12 +139,11 @@ pub trait Journal {
         gap_ms: u64,
     ) -> Result<Option<VisitRow>, StoreError>;
 
-    /// Closes the visits that other runs left open and have not written since `untouched_since`,
-    /// with what was last written. Says how many.
+    /// Closes the visits that earlier runs left open, with what was last written. Says how many.
     ///
     /// # Errors
     /// Nothing was closed.
-    fn close_left_open(&mut self, untouched_since: Timestamp) -> Result<u64, StoreError>;
+    fn close_left_open(&mut self) -> Result<u64, StoreError>;
 
     /// Does one small slice of housekeeping: thins and deletes what is old, prepares statistics of
     /// days that are over, gives pages back to the file system.

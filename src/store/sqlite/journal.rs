@@ -1,6 +1,5 @@
 //! The side that appends: one connection, owned by the writer thread.
 
-use std::fs::{self, OpenOptions};
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
@@ -13,6 +12,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::domain::SeatKey;
+use crate::platform::files;
 use crate::store::{Batch, Journal, StoreError, Tidied, Upkeep, VisitRow, Written};
 
 /// The journal.
@@ -20,7 +20,7 @@ pub struct SqliteJournal {
     database: Database,
     connection: Connection,
     run: i64,
-    file: Option<FileIdentity>,
+    file: Option<files::Identity>,
     housekeeping: Housekeeping,
 }
 
@@ -37,7 +37,7 @@ impl SqliteJournal {
             database: database.clone(),
             connection,
             run: 0,
-            file: FileIdentity::of(path),
+            file: files::identity(path),
             housekeeping: Housekeeping::default(),
         };
         let before = schema::migrate(&mut journal.connection)?;
@@ -61,7 +61,7 @@ impl SqliteJournal {
     /// Looks whether the file is still the one that was opened, and whole if somebody doubts it.
     fn guard(&self) -> Result<(), StoreError> {
         let path = self.database.path();
-        if self.file != FileIdentity::of(path) {
+        if self.file != files::identity(path) {
             return Err(StoreError::Missing { path: path.to_owned() });
         }
         if self.database.take_suspicion() {
@@ -103,14 +103,14 @@ impl Journal for SqliteJournal {
         Ok(Some(visit))
     }
 
-    fn close_left_open(&mut self, untouched_since: Timestamp) -> Result<u64, StoreError> {
+    fn close_left_open(&mut self) -> Result<u64, StoreError> {
         let closed = self
             .connection
             .execute(
                 "UPDATE visits SET ended_at = seen_at, \
                  ended_because = coalesce(ended_because, 'usher_stopped') \
-                 WHERE ended_at IS NULL AND run <> ?1 AND seen_at <= ?2",
-                params![self.run, untouched_since.0],
+                 WHERE ended_at IS NULL AND run <> ?1",
+                [self.run],
             )
             .map_err(failed("closing visits that were left open"))?;
         Ok(closed as u64)
@@ -129,13 +129,9 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
         cause: format!("{}: {error}", path.display()),
     };
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
+        files::make_private_folder(folder).map_err(failed)?;
     }
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(failed)?;
+    files::append_private(path).map_err(failed)?;
     Ok(())
 }
 
@@ -162,23 +158,4 @@ fn settle(connection: &Connection) -> rusqlite::Result<()> {
     }
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)
-}
-
-/// Which file a path leads to, to notice that somebody removed or replaced it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileIdentity(u64, u64);
-
-impl FileIdentity {
-    #[cfg(unix)]
-    fn of(path: &Path) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        let metadata = fs::metadata(path).ok()?;
-        Some(Self(metadata.dev(), metadata.ino()))
-    }
-
-    /// Elsewhere an open file cannot be removed.
-    #[cfg(not(unix))]
-    fn of(_path: &Path) -> Option<Self> {
-        Some(Self(0, 0))
-    }
 }

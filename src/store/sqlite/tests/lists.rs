@@ -66,8 +66,8 @@ fn visits_are_found_by_user_app_and_time() {
         visits.push(visit(user, app, Timestamp(n as i64 * 1_000), 10));
     }
     store.write(visits);
-    let asks: [(Option<&str>, Option<&str>, Option<i64>, Option<i64>); 8] = [
-        (None, None, None, None),
+    let asks = [
+        (None::<&str>, None::<&str>, None, None),
         (Some("a"), None, None, None),
         (None, Some("tool"), None, None),
         (Some("b"), Some("main"), None, None),
