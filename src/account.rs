@@ -3,21 +3,44 @@
 //! counted. What is told settles in `Drop`, because a request whose future is dropped runs no hook.
 //!
 //! This file is the proxy's side: handles, counters and the facts that go to the writer. Visits
-//! are made of facts in `visits`, written by `writer`.
+//! are made of facts in `visits` and written by `writer`; `keeper` copies the database and rotates
+//! the apps' logs; [`Books`] runs both and is what the program holds.
 
+mod access_log;
+mod app_logs;
+pub mod backup;
+mod books;
 mod browser;
+mod complaint;
 mod counters;
 mod facts;
+mod keeper;
 mod live;
+mod presence;
+pub mod report;
+mod rotation;
+mod settings;
 mod visits;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use books::{Books, database_path};
 
 pub use counters::{Counters, StatusClass};
 pub use facts::{AccessFact, EventFact, Fact, StartFact, StayEnd, StayId, Visitor};
+pub use keeper::BackupStatus;
 pub use live::{LiveStay, SeatTraffic};
+pub use presence::Presence;
+pub use settings::Settings;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
+
+use jiff::ZonedDateTime;
+use jiff::tz::TimeZone;
 
 use crate::authorize::SeatPermit;
 use crate::clock::{Clock, Timestamp};
@@ -62,9 +85,18 @@ impl Account {
         self.inner.live.stays()
     }
 
+    /// Who is here now: one for each user and app with an open WebSocket, longest first.
+    pub fn present(&self) -> Vec<Presence> {
+        presence::of(&self.stays())
+    }
+
     /// What went over HTTP to each seat since the start.
     pub fn traffic(&self) -> Vec<(Arc<SeatKey>, Arc<SeatTraffic>)> {
         self.inner.live.traffic()
+    }
+
+    fn traffic_of(&self, key: &SeatKey) -> Option<Arc<SeatTraffic>> {
+        self.inner.live.traffic_of(key)
     }
 
     /// A WebSocket of a seat is open from now until the returned [`Stay`] is dropped.
@@ -199,4 +231,16 @@ impl Passage {
         self.traffic.out_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.account.inner.counters.bytes_out(bytes);
     }
+}
+
+/// A moment as the clock on the wall of `zone` shows it.
+fn local(at: Timestamp, zone: &TimeZone) -> ZonedDateTime {
+    // Only a clock that is thousands of years off has no such moment.
+    let instant = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    instant.to_zoned_datetime(zone.clone())
+}
+
+/// A moment for the name of a file.
+fn stamp(at: Timestamp, zone: &TimeZone) -> String {
+    local(at, zone).strftime("%Y-%m-%dT%H%M%S").to_string()
 }

@@ -47,6 +47,11 @@ pub enum StoreError {
         /// What the database library said.
         cause: String,
     },
+    /// The records themselves were not accepted; they never will be.
+    Refused {
+        /// What was said.
+        cause: String,
+    },
     /// A newer usher wrote the file.
     NewerSchema {
         /// The file's version.
@@ -81,6 +86,7 @@ impl fmt::Display for StoreError {
             StoreError::Busy => f.write_str("the database is locked by somebody else"),
             StoreError::Full => f.write_str("no space is left for the database"),
             StoreError::Corrupt { cause } => write!(f, "the database is corrupt: {cause}"),
+            StoreError::Refused { cause } => write!(f, "the records were not accepted: {cause}"),
             StoreError::NewerSchema { found, known } => write!(
                 f,
                 "a newer usher wrote the database (schema {found}, this usher knows {known}); run \

@@ -53,7 +53,7 @@ pub(super) fn name(user_agent: &str) -> String {
     let name = match browser {
         // `Version/` is Safari's only where Safari is named too.
         Some(("Safari", _)) if !user_agent.contains("Safari/") => product(user_agent),
-        Some((name, version)) if version.is_empty() => name.to_owned(),
+        Some((name, "")) => name.to_owned(),
         Some((name, version)) => format!("{name} {version}"),
         None => product(user_agent),
     };

@@ -71,6 +71,11 @@ impl LiveStay {
         self.first_act.fetch_min(now.0, Ordering::Release);
     }
 
+    /// Bytes from the browser and to it, so far.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        (self.in_bytes.load(Ordering::Relaxed), self.out_bytes.load(Ordering::Relaxed))
+    }
+
     /// The first and the last act since this was called last.
     pub(super) fn take_acts(&self) -> Option<(Moment, Moment)> {
         let first = self.first_act.swap(NO_ACT, Ordering::Acquire);
@@ -93,6 +98,12 @@ pub struct SeatTraffic {
 impl SeatTraffic {
     pub(super) fn request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests, bytes from browsers and bytes to them, so far.
+    pub(super) fn totals(&self) -> (u64, u64, u64) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (read(&self.requests), read(&self.in_bytes), read(&self.out_bytes))
     }
 }
 
@@ -123,6 +134,11 @@ impl Live {
             return Arc::clone(traffic);
         }
         Arc::clone(self.traffic.write().entry(Arc::clone(key)).or_default())
+    }
+
+    /// The counters of a seat that was used.
+    pub(super) fn traffic_of(&self, key: &SeatKey) -> Option<Arc<SeatTraffic>> {
+        self.traffic.read().get(key).cloned()
     }
 
     pub(super) fn traffic(&self) -> Vec<(Arc<SeatKey>, Arc<SeatTraffic>)> {

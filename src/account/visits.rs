@@ -240,11 +240,6 @@ impl Visits {
         std::mem::take(&mut self.lost)
     }
 
-    /// Whether a visit is under way.
-    pub(super) fn any_open(&self) -> bool {
-        !self.open.is_empty()
-    }
-
     fn visit_of(&mut self, id: StayId) -> Option<&mut Visit> {
         let key = self.stays.get(&id)?;
         self.open.get_mut(key)

@@ -154,6 +154,9 @@ fn failed(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 StoreError::Corrupt { cause }
             }
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
+                StoreError::Refused { cause }
+            }
             Some(_) | None => StoreError::Failed { doing, cause },
         }
     }

@@ -104,7 +104,7 @@ fn gaps_shorter_than_the_gap_are_bridged_and_not_dwell() {
     let second = play.row(2);
     assert_eq!((started(second), seen(second), second.dwell_ms), (259_999, 260_000, 1));
     assert_eq!(second.phase, VisitPhase::Ended("kicked"));
-    assert!(!play.visits.any_open());
+    assert!(play.visits.open.is_empty());
 }
 
 #[test]
