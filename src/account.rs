@@ -3,125 +3,53 @@
 //! counted. What is told settles in `Drop`, because a request whose future is dropped runs no hook.
 //!
 //! This file is the proxy's side: handles, counters and the facts that go to the writer. Visits
-//! are made of facts in `visits`, written by `writer`.
+//! are made of facts in `visits` and written by `writer`; `keeper` copies the database and rotates
+//! the apps' logs; [`Books`] runs both and is what the program holds.
 
+mod access_log;
+mod app_logs;
+pub mod backup;
+mod books;
+mod browser;
+mod complaint;
 mod counters;
+mod facts;
+mod keeper;
 mod live;
+mod presence;
+pub mod report;
+mod rotation;
+mod settings;
+mod visits;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use books::{Books, database_path};
 
 pub use counters::{Counters, StatusClass};
+pub use facts::{AccessFact, EventFact, Fact, StartFact, StayEnd, StayId, Visitor};
+pub use keeper::BackupStatus;
 pub use live::{LiveStay, SeatTraffic};
+pub use presence::Presence;
+pub use settings::Settings;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
+use jiff::ZonedDateTime;
+use jiff::tz::TimeZone;
+
 use crate::authorize::SeatPermit;
 use crate::clock::{Clock, Timestamp};
-use crate::domain::{Actor, SeatKey, UserName};
+use crate::domain::{Role, SeatKey};
+use crate::observe::{MachineSample, SeatSample};
 use live::Live;
 
 /// The most facts that wait for the writer.
 pub const FACTS_WAITING_MAX: usize = 16 * 1024;
-
-/// Who came, from where, with what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Visitor {
-    /// The true address.
-    pub address: IpAddr,
-    /// The `User-Agent`, at most 256 bytes; the writer makes a short name of it.
-    pub browser: Arc<str>,
-}
-
-/// The number of one WebSocket's stay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StayId(pub u64);
-
-/// Why a WebSocket ended, for the visit that it belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum StayEnd {
-    /// The browser closed it or went away.
-    Left,
-    /// The seat ended.
-    SeatEnded,
-    /// The cookie session ended.
-    SessionEnded,
-    /// An administrator closed it, or the user may no longer.
-    Kicked,
-    /// Usher stops, restarts or upgrades.
-    UsherStops,
-    /// The connection broke.
-    Broken,
-}
-
-impl StayEnd {
-    /// The word of JSON and rows.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            StayEnd::Left => "left",
-            StayEnd::SeatEnded => "seat_ended",
-            StayEnd::SessionEnded => "session_ended",
-            StayEnd::Kicked => "kicked",
-            StayEnd::UsherStops => "usher_stops",
-            StayEnd::Broken => "broken",
-        }
-    }
-}
-
-/// Something that an administrator may want to read later.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventFact {
-    /// When.
-    pub at: Timestamp,
-    /// A stable word, such as `seat_started`.
-    pub kind: &'static str,
-    /// Who caused it.
-    pub actor: Actor,
-    /// Which seat it is about.
-    pub key: Option<SeatKey>,
-    /// From which address it was caused.
-    pub address: Option<IpAddr>,
-    /// The reason or detail, in English.
-    pub detail: String,
-}
-
-/// One line of the access log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessFact {
-    /// When the request began.
-    pub at: Timestamp,
-    /// The true address.
-    pub address: IpAddr,
-    /// The user's name; `None`: a stranger.
-    pub user: Option<UserName>,
-    /// The method.
-    pub method: http::Method,
-    /// Path and query as sent.
-    pub path: Box<str>,
-    /// The status that was sent; 0: none.
-    pub status: u16,
-    /// From the head to the end.
-    pub took_us: u64,
-    /// Bytes of the request's body, or from the browser.
-    pub in_bytes: u64,
-    /// Bytes of the answer's body, or to the browser.
-    pub out_bytes: u64,
-    /// The incident number on the page.
-    pub incident: Option<u32>,
-}
-
-/// What the writer is told.
-#[derive(Debug)]
-pub enum Fact {
-    /// A WebSocket of a seat was opened; its counters are among the live ones.
-    StayBegan(Arc<LiveStay>),
-    /// It ended; its counters are final.
-    StayEnded(Arc<LiveStay>, StayEnd, Timestamp),
-    /// An event.
-    Event(EventFact),
-    /// A line of the access log.
-    Access(Box<AccessFact>),
-}
 
 /// The handle that the proxy and everybody who causes events has. Cheap to clone.
 #[derive(Clone)]
@@ -157,21 +85,30 @@ impl Account {
         self.inner.live.stays()
     }
 
+    /// Who is here now: one for each user and app with an open WebSocket, longest first.
+    pub fn present(&self) -> Vec<Presence> {
+        presence::of(&self.stays())
+    }
+
     /// What went over HTTP to each seat since the start.
     pub fn traffic(&self) -> Vec<(Arc<SeatKey>, Arc<SeatTraffic>)> {
         self.inner.live.traffic()
     }
 
+    fn traffic_of(&self, key: &SeatKey) -> Option<Arc<SeatTraffic>> {
+        self.inner.live.traffic_of(key)
+    }
+
     /// A WebSocket of a seat is open from now until the returned [`Stay`] is dropped.
     pub fn stay(&self, permit: &SeatPermit, visitor: Visitor) -> Stay {
+        self.begin_stay(Arc::clone(permit.key()), permit.role(), visitor)
+    }
+
+    fn begin_stay(&self, key: Arc<SeatKey>, role: Role, visitor: Visitor) -> Stay {
         let id = StayId(self.inner.next_stay.fetch_add(1, Ordering::Relaxed));
-        let live = Arc::new(LiveStay::new(
-            id,
-            Arc::clone(permit.key()),
-            permit.role(),
-            visitor,
-            self.inner.clock.wall(),
-        ));
+        let clock = &self.inner.clock;
+        let began = (clock.now(), clock.wall());
+        let live = Arc::new(LiveStay::new(id, key, role, visitor, began));
         self.inner.live.add(Arc::clone(&live));
         self.inner.counters.websocket_opened();
         self.tell(Fact::StayBegan(Arc::clone(&live)));
@@ -180,7 +117,11 @@ impl Account {
 
     /// One request goes to a seat from now until the returned [`Passage`] is dropped.
     pub fn passage(&self, permit: &SeatPermit) -> Passage {
-        let traffic = self.inner.live.seat(permit.key());
+        self.begin_passage(permit.key())
+    }
+
+    fn begin_passage(&self, key: &Arc<SeatKey>) -> Passage {
+        let traffic = self.inner.live.seat(key);
         traffic.request();
         Passage { account: self.clone(), traffic }
     }
@@ -194,6 +135,21 @@ impl Account {
     pub fn access(&self, line: AccessFact) {
         self.inner.counters.answered(line.status);
         self.tell(Fact::Access(Box::new(line)));
+    }
+
+    /// Keeps the start of a seat.
+    pub fn started(&self, start: StartFact) {
+        self.tell(Fact::Started(start));
+    }
+
+    /// Keeps what was measured of the machine.
+    pub fn machine_measured(&self, sample: MachineSample) {
+        self.tell(Fact::Machine(self.inner.clock.wall(), sample));
+    }
+
+    /// Keeps what was measured of the seats.
+    pub fn seats_measured(&self, samples: Vec<SeatSample>) {
+        self.tell(Fact::Seats(self.inner.clock.wall(), samples));
     }
 
     /// The clocks that the account uses, so that all times of one request agree.
@@ -233,7 +189,7 @@ impl Stay {
 
     /// The person did something.
     pub fn acted(&self, wall: Timestamp) {
-        self.live.last_act_at.store(wall.0, Ordering::Relaxed);
+        self.live.acted(self.account.inner.clock.now(), wall);
     }
 
     /// Whose WebSocket it is, with its live counters.
@@ -252,7 +208,7 @@ impl Drop for Stay {
         let inner = &self.account.inner;
         inner.live.remove(self.live.id);
         inner.counters.websocket_closed();
-        let at = inner.clock.wall();
+        let at = inner.clock.now();
         self.account.tell(Fact::StayEnded(Arc::clone(&self.live), self.end, at));
     }
 }
@@ -275,4 +231,16 @@ impl Passage {
         self.traffic.out_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.account.inner.counters.bytes_out(bytes);
     }
+}
+
+/// A moment as the clock on the wall of `zone` shows it.
+fn local(at: Timestamp, zone: &TimeZone) -> ZonedDateTime {
+    // Only a clock that is thousands of years off has no such moment.
+    let instant = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    instant.to_zoned_datetime(zone.clone())
+}
+
+/// A moment for the name of a file.
+fn stamp(at: Timestamp, zone: &TimeZone) -> String {
+    local(at, zone).strftime("%Y-%m-%dT%H%M%S").to_string()
 }

@@ -6,9 +6,14 @@
 //! This module decides nothing about visits and knows no page.
 
 mod batch;
+mod calendar;
+mod digest;
+mod fold;
+mod names;
 mod query;
 mod rows;
 mod sessions;
+pub mod sqlite;
 mod statistics;
 
 pub use batch::{
@@ -27,6 +32,8 @@ pub use statistics::{Amounts, DAYS_MAX, Day, HourLoad, Share, Statistics, Week};
 use std::fmt;
 use std::path::PathBuf;
 
+use jiff::tz::TimeZone;
+
 use crate::clock::Timestamp;
 use crate::domain::SeatKey;
 
@@ -42,11 +49,23 @@ pub enum StoreError {
         /// What the database library said.
         cause: String,
     },
+    /// The records themselves were not accepted; they never will be.
+    Refused {
+        /// What was said.
+        cause: String,
+    },
     /// A newer usher wrote the file.
     NewerSchema {
         /// The file's version.
         found: u32,
         /// The newest that this usher knows.
+        known: u32,
+    },
+    /// An older usher wrote the file, and none of this version has opened it for writing yet.
+    OlderSchema {
+        /// The file's version; 0: it is empty.
+        found: u32,
+        /// The one that is needed.
         known: u32,
     },
     /// There is no file.
@@ -69,10 +88,16 @@ impl fmt::Display for StoreError {
             StoreError::Busy => f.write_str("the database is locked by somebody else"),
             StoreError::Full => f.write_str("no space is left for the database"),
             StoreError::Corrupt { cause } => write!(f, "the database is corrupt: {cause}"),
+            StoreError::Refused { cause } => write!(f, "the records were not accepted: {cause}"),
             StoreError::NewerSchema { found, known } => write!(
                 f,
                 "a newer usher wrote the database (schema {found}, this usher knows {known}); run \
                  that usher, or restore a backup of before the upgrade"
+            ),
+            StoreError::OlderSchema { found, known } => write!(
+                f,
+                "the database is of an older usher (schema {found}, needed is {known}); it is \
+                 brought up to date when `usher serve` starts"
             ),
             StoreError::Missing { path } => write!(f, "there is no {}", path.display()),
             StoreError::Failed { doing, cause } => write!(f, "{doing}: {cause}"),
@@ -82,13 +107,15 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// How long things are kept. Samples are thinned on their way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// Visits, starts and events.
-    pub visits_ms: u64,
-    /// Samples.
-    pub samples_ms: u64,
+/// What housekeeping is to hold to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upkeep {
+    /// How long visits, starts and events are kept.
+    pub visits_keep_ms: u64,
+    /// How long samples are kept; they are thinned on their way.
+    pub samples_keep_ms: u64,
+    /// The zone for whose days statistics are prepared.
+    pub zone: TimeZone,
 }
 
 /// What one slice of housekeeping did.
@@ -120,19 +147,18 @@ pub trait Journal {
         gap_ms: u64,
     ) -> Result<Option<VisitRow>, StoreError>;
 
-    /// Closes the visits that other runs left open and have not written since `untouched_since`,
-    /// with what was last written. Says how many.
+    /// Closes the visits that earlier runs left open, with what was last written. Says how many.
     ///
     /// # Errors
     /// Nothing was closed.
-    fn close_left_open(&mut self, untouched_since: Timestamp) -> Result<u64, StoreError>;
+    fn close_left_open(&mut self) -> Result<u64, StoreError>;
 
     /// Does one small slice of housekeeping: thins and deletes what is old, prepares statistics of
     /// days that are over, gives pages back to the file system.
     ///
     /// # Errors
     /// The slice was not done.
-    fn tidy(&mut self, now: Timestamp, keep: Keep) -> Result<Tidied, StoreError>;
+    fn tidy(&mut self, now: Timestamp, upkeep: &Upkeep) -> Result<Tidied, StoreError>;
 }
 
 /// The side that reads. Every method blocks for milliseconds: call it from a thread that may.

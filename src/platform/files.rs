@@ -13,6 +13,13 @@ pub struct Stamp {
     modified_ns: i64,
 }
 
+/// Which file it is, whatever its name and content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+}
+
 /// Makes a folder and those around it that are missing. What is there keeps its rights.
 ///
 /// # Errors
@@ -47,4 +54,14 @@ pub fn stamp(path: &Path) -> Option<Stamp> {
     let found = std::fs::metadata(path).ok()?;
     let (modified_s, modified_ns) = (found.mtime(), found.mtime_nsec());
     Some(Stamp { inode: found.ino(), modified_s, modified_ns })
+}
+
+/// The file that a path leads to; `None` if it is not there.
+pub fn identity(path: &Path) -> Option<Identity> {
+    std::fs::metadata(path).ok().map(|found| identity_of(&found))
+}
+
+/// The file that this was asked of.
+pub fn identity_of(found: &Metadata) -> Identity {
+    Identity { device: found.dev(), inode: found.ino() }
 }

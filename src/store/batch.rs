@@ -85,8 +85,6 @@ pub enum VisitPhase {
     Gap(&'static str),
     /// It ended at `seen_at`, for this reason.
     Ended(&'static str),
-    /// As [`VisitPhase::Ended`], but usher leaves, and the person may come back to the next one.
-    Left(&'static str),
 }
 
 /// What is added to a slot of a visit's user and app.

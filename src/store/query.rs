@@ -126,8 +126,10 @@ pub struct SampleQuery {
     pub from: Timestamp,
     /// Until before then.
     pub to: Timestamp,
-    /// In at most so many points, 1 to [`POINTS_MAX`].
+    /// In at most so many points, 2 to [`POINTS_MAX`].
     pub points_max: usize,
+    /// Now, to know how much of the time was thinned.
+    pub now: Timestamp,
 }
 
 /// Statistics over whole days of a zone.

@@ -22,7 +22,14 @@ fn is_safe(next: &str) -> bool {
         && path.starts_with('/')
         && !path.contains("//")
         && path_is_sound(path)
+        && !hides_a_separator(path)
         && !path.starts_with(OWN)
+}
+
+/// Whether an escape becomes a slash or a backslash for somebody who decodes too early.
+fn hides_a_separator(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    path.contains("%2f") || path.contains("%5c")
 }
 
 #[cfg(test)]
