@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::account::Books;
 use crate::clock::{Clock, OsClock};
 use crate::config::Snapshot;
 use crate::config::watch::Watch;
@@ -101,7 +102,7 @@ struct House {
     edge: Edge<Gate>,
     operations: Arc<Operations>,
     supervisor: Supervisor,
-    account: record::Writer,
+    books: Arc<Books>,
     desk: control::Desk,
 }
 
@@ -182,7 +183,8 @@ async fn build(
     }
     let snapshot = Arc::new(snapshot);
     let trust = sign_in::trust(&snapshot, secret)?;
-    let (account, writer) = record::start(&snapshot, Arc::clone(&clock))?;
+    let books = record::open(&snapshot, Arc::clone(&clock))?;
+    let account = books.account().clone();
     let launchers = Launchers::new(&fixed.state_dir, Arc::clone(&clock))
         .map(Arc::new)
         .map_err(|error| format!("{}: {error}", fixed.state_dir.display()))?;
@@ -191,7 +193,7 @@ async fn build(
         Arc::new(move |peer, local| launchers.is_from_seat(peer, local))
     };
     let supervisor = record::supervise(&snapshot, &clock, launchers, secret, &account);
-    let observer = record::observe(&snapshot, &clock);
+    let observer = record::observe(&snapshot, &clock, &supervisor, &account);
     let operations = Arc::new(Operations::new(Parts {
         in_force: InForce {
             snapshot: Arc::clone(&snapshot),
@@ -199,7 +201,7 @@ async fn build(
             loaded_at: clock.wall(),
         },
         supervisor: supervisor.clone(),
-        account,
+        books: Arc::clone(&books),
         clock: Arc::clone(&clock),
         machine: observer,
         trust,
@@ -219,7 +221,7 @@ async fn build(
     state.write_pid().map_err(|error| error.to_string())?;
     operations.enter(Phase::Serving);
     tell_where(&listeners);
-    Ok(House { state, listeners, edge, operations, supervisor, account: writer, desk })
+    Ok(House { state, listeners, edge, operations, supervisor, books, desk })
 }
 
 /// The listeners of the configuration.
@@ -277,7 +279,7 @@ async fn hand_over(house: &House, wish: Handover) -> Option<handover::Successor>
 
 /// In order: nobody new, WebSockets told, seats ended or left, account written.
 async fn leave(house: House, leaving: Leaving) {
-    let House { state, listeners, edge, operations, supervisor, account, desk } = house;
+    let House { state, listeners, edge, operations, supervisor, books, desk } = house;
     operations.enter(Phase::Draining);
     let (how, successor) = match leaving {
         Leaving::Stop => {
@@ -314,7 +316,7 @@ async fn leave(house: House, leaving: Leaving) {
     if let Err(error) = operations.trust().sessions.write().await {
         log::warn!("{error}");
     }
-    account.stop().await;
+    record::close(books).await;
     if successor.is_none() {
         state.remove_pid();
     }

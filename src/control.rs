@@ -3,6 +3,7 @@
 //! carried out by `operate`; nothing is decided here.
 
 pub mod client;
+pub mod records;
 pub mod secrets;
 mod table;
 

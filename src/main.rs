@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use usher::account::report::Format;
 use usher::app;
 use usher::control::Outcome;
 use usher::control::client::{self, SeatOrder};
+use usher::control::records::{self, ReportRequest};
 use usher::control::secrets;
 
 #[global_allocator]
@@ -108,6 +110,31 @@ enum Command {
         /// The text
         text: String,
     },
+    /// Copy the database, also while the server runs
+    #[command(after_help = "Example:\n  usher backup /srv/backups/usher.db")]
+    Backup {
+        #[command(flatten)]
+        file: File,
+        /// Where to: a file, or a folder
+        destination: PathBuf,
+    },
+    /// Visits, people and time per day, week, user and app
+    #[command(
+        after_help = "Example:\n  usher report --from 2026-11-01 --to 2026-11-30 --format csv"
+    )]
+    Report {
+        #[command(flatten)]
+        file: File,
+        /// The first day; default: 30 days up to the last
+        #[arg(long, value_name = "DATE")]
+        from: Option<String>,
+        /// The last day; default: today
+        #[arg(long, value_name = "DATE")]
+        to: Option<String>,
+        /// The format
+        #[arg(long, value_enum, default_value = "csv")]
+        format: FormatArgument,
+    },
     /// Put this binary in the place of the running one: no refused connection, no lost seat
     #[command(after_help = "Example:\n  /usr/local/bin/usher upgrade")]
     Upgrade {
@@ -151,6 +178,23 @@ enum Command {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
+enum FormatArgument {
+    /// One table
+    Csv,
+    /// One object
+    Json,
+}
+
+impl From<FormatArgument> for Format {
+    fn from(format: FormatArgument) -> Self {
+        match format {
+            FormatArgument::Csv => Format::Csv,
+            FormatArgument::Json => Format::Json,
+        }
+    }
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
 enum OrderArgument {
     /// Start it, and wait until it is ready
     Start,
@@ -187,6 +231,11 @@ fn main() -> ExitCode {
         }
         Command::Kick { file, user } => client::kick(&file.config, &user),
         Command::Notice { file, text } => client::notice(&file.config, &text),
+        Command::Backup { file, destination } => records::backup(&file.config, &destination),
+        Command::Report { file, from, to, format } => {
+            let request = ReportRequest { from, to, format: format.into() };
+            records::report(&file.config, &request)
+        }
         Command::Upgrade { file } => client::upgrade(&file.config),
         Command::Password { .. } => secrets::password(),
         Command::Totp { user, .. } => secrets::totp(&user),

@@ -20,13 +20,14 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::account::{Account, EventFact};
+use crate::account::{Account, Books, EventFact};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Problem, Snapshot};
 use crate::domain::{Actor, CloseCode, SeatKey, UserName};
 use crate::notice::{BadNotice, Board, NOTICE_BYTES_MAX, Notice};
 use crate::observe::{Latest, MachineSample};
 use crate::pages::Pages;
+use crate::store::Reports;
 use crate::supervise::{Sockets, Supervisor};
 use crate::trust::Trust;
 use crate::trust::sessions::Over;
@@ -103,6 +104,8 @@ pub struct Operations {
     started_at: Timestamp,
     supervisor: Supervisor,
     account: Account,
+    books: Arc<Books>,
+    reports: Arc<dyn Reports>,
     clock: Arc<dyn Clock>,
     board: Board,
     machine: Latest,
@@ -117,7 +120,7 @@ pub struct Parts {
     /// The seats.
     pub supervisor: Supervisor,
     /// What is recorded.
-    pub account: Account,
+    pub books: Arc<Books>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// The latest sample of the machine.
@@ -138,7 +141,9 @@ impl Operations {
             reloading: tokio::sync::Mutex::default(),
             phase: AtomicU8::new(Phase::Starting as u8),
             supervisor: parts.supervisor,
-            account: parts.account,
+            account: parts.books.account().clone(),
+            reports: parts.books.reports(),
+            books: parts.books,
             clock: parts.clock,
             board: Board::default(),
             machine: parts.machine,
@@ -165,6 +170,16 @@ impl Operations {
     /// What is recorded.
     pub fn account(&self) -> &Account {
         &self.account
+    }
+
+    /// The account at work: its database, its health, its copies.
+    pub fn books(&self) -> &Arc<Books> {
+        &self.books
+    }
+
+    /// What was recorded. Its methods block for milliseconds.
+    pub fn reports(&self) -> &Arc<dyn Reports> {
+        &self.reports
     }
 
     /// The clocks.

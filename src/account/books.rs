@@ -143,16 +143,11 @@ impl Books {
 
     /// Ends all visits, writes what waits, within `limit`, and ends the threads. Says whether all
     /// of it was written. Blocks.
-    pub fn stop(mut self, limit: Duration) -> bool {
+    pub fn stop(&self, limit: Duration) -> bool {
         let (answer, answered) = sync_channel(1);
         self.tell_to_stop(limit, answer);
         // The writer holds to the limit by itself; a write that is under way may take a moment.
-        let written = answered.recv_timeout(limit + Duration::from_millis(500)).unwrap_or(false);
-        if written && let Some(writer) = self.writer.take() {
-            // It has answered, so it is at its end.
-            let _ = writer.join();
-        }
-        written
+        answered.recv_timeout(limit + Duration::from_millis(500)).unwrap_or(false)
     }
 
     fn tell_to_stop(&self, limit: Duration, answer: SyncSender<bool>) {

@@ -1,30 +1,35 @@
-//! Builds what keeps account: the writer of facts and the observer of the machine.
+//! What keeps account: the books, the notes of seats that become events, and the measuring.
 
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
-use crate::account::{Account, EventFact, FACTS_WAITING_MAX};
+use crate::account::{Account, Books, EventFact, Settings, StartFact};
 use crate::clock::Clock;
 use crate::config::Snapshot;
 use crate::domain::SeatKey;
 use crate::launch::Launcher;
-use crate::observe::{Latest, Observer};
-use crate::supervise::{self, SeatNote, Supervisor};
+use crate::observe::{Latest, Observer, SeatSample};
+use crate::supervise::{self, Happening, SeatNote, SeatStatus, Supervisor};
 
-/// The writer; stops when told.
-pub(super) struct Writer {}
+/// For the rest of the account to be written when usher leaves.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 
-impl Writer {
-    pub(super) async fn stop(self) {}
+/// Opens the books.
+///
+/// # Errors
+/// The system gives no thread.
+pub(super) fn open(snapshot: &Snapshot, clock: Arc<dyn Clock>) -> Result<Arc<Books>, String> {
+    Books::open(&snapshot.fixed.state_dir, Settings::of(snapshot), clock)
+        .map(Arc::new)
+        .map_err(|error| format!("no thread for the account: {error}"))
 }
 
-pub(super) fn start(
-    _snapshot: &Arc<Snapshot>,
-    clock: Arc<dyn Clock>,
-) -> Result<(Account, Writer), String> {
-    let (facts, told) = sync_channel(FACTS_WAITING_MAX);
-    std::thread::spawn(move || while told.recv().is_ok() {});
-    Ok((Account::new(clock, facts), Writer {}))
+/// Writes what waits, and closes the books.
+pub(super) async fn close(books: Arc<Books>) {
+    let closed = tokio::task::spawn_blocking(move || books.stop(WRITTEN_WITHIN)).await;
+    if !closed.unwrap_or(false) {
+        log::warn!("the last records of the account could not be written");
+    }
 }
 
 /// The seats: a supervisor whose driver runs, and whose notes become events.
@@ -41,48 +46,87 @@ pub(super) fn supervise(
         launcher,
         clock: Arc::clone(clock),
         secret,
-        notes: Arc::new(move |note| account.event(event_of(&note))),
+        notes: Arc::new(move |note| keep_note(&account, &note)),
     });
     tokio::spawn(driver.run());
     supervisor
 }
 
-fn event_of(note: &SeatNote) -> EventFact {
-    EventFact {
+fn keep_note(account: &Account, note: &SeatNote) {
+    if let Happening::Ready { kind, start_ms, queued_ms } = note.what {
+        account.started(StartFact {
+            at: note.at,
+            key: Arc::clone(&note.key),
+            launch: kind,
+            start_ms,
+            queued_ms,
+        });
+    }
+    account.event(EventFact {
         at: note.at,
         kind: note.what.code(),
         actor: note.actor.clone(),
         key: Some(SeatKey::clone(&note.key)),
         address: None,
         detail: note.what.to_string(),
+    });
+}
+
+/// Measures the machine and the seats at the configured interval for as long as the runtime lives.
+pub(super) fn observe(
+    snapshot: &Snapshot,
+    clock: &Arc<dyn Clock>,
+    supervisor: &Supervisor,
+    account: &Account,
+) -> Latest {
+    let observer = Observer::new(snapshot.fixed.state_dir.clone());
+    let latest = observer.latest();
+    let every = Duration::from_millis(snapshot.samples.every_ms);
+    let (clock, account, supervisor) = (Arc::clone(clock), account.clone(), supervisor.clone());
+    tokio::spawn(measure(observer, every, clock, supervisor, account));
+    latest
+}
+
+async fn measure(
+    mut observer: Observer,
+    every: Duration,
+    clock: Arc<dyn Clock>,
+    supervisor: Supervisor,
+    account: Account,
+) {
+    let mut last = clock.now();
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let now = clock.now();
+        let since_ms = now.since_ms(last);
+        last = now;
+        let measured = tokio::task::spawn_blocking(move || {
+            let sample = observer.measure(since_ms);
+            (observer, sample)
+        });
+        match measured.await {
+            Ok((back, sample)) => {
+                observer = back;
+                account.machine_measured(sample);
+            }
+            Err(error) => {
+                log::error!("the machine is no longer measured: {error}");
+                return;
+            }
+        }
+        account.seats_measured(supervisor.seats().iter().filter_map(sample_of).collect());
     }
 }
 
-/// Measures the machine at the configured interval for as long as the runtime lives.
-pub(super) fn observe(snapshot: &Arc<Snapshot>, clock: &Arc<dyn Clock>) -> Latest {
-    let mut observer = Observer::new(snapshot.fixed.state_dir.clone());
-    let latest = observer.latest();
-    let every = std::time::Duration::from_millis(snapshot.samples.every_ms);
-    let clock = Arc::clone(clock);
-    tokio::spawn(async move {
-        let mut last = clock.now();
-        loop {
-            tokio::time::sleep(every).await;
-            let now = clock.now();
-            let since_ms = now.since_ms(last);
-            last = now;
-            let measured = tokio::task::spawn_blocking(move || {
-                observer.measure(since_ms);
-                observer
-            });
-            match measured.await {
-                Ok(back) => observer = back,
-                Err(error) => {
-                    log::error!("the machine is no longer measured: {error}");
-                    return;
-                }
-            }
-        }
-    });
-    latest
+/// What a seat uses, if it was weighed.
+fn sample_of(seat: &SeatStatus) -> Option<SeatSample> {
+    Some(SeatSample {
+        key: Arc::clone(&seat.key),
+        cpu_cores: seat.cpu_cores?,
+        memory_bytes: seat.memory_bytes?,
+        threads: None,
+        open_files: None,
+    })
 }

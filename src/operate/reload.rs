@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{InForce, Operations, Report, shown};
+use crate::account::Settings;
 use crate::config::{Problem, Snapshot};
 use crate::domain::{Actor, CloseCode};
 use crate::pages::Pages;
@@ -61,6 +62,7 @@ impl Operations {
         let snapshot = Arc::new(snapshot);
         // The supervisor first: nobody has a permit for what is new before it knows it.
         self.supervisor.configure(Arc::clone(&snapshot));
+        self.books.configure(Settings::of(&snapshot));
         let ended = self.trust.sessions.configure(snapshot.sessions, &snapshot.users);
         self.close_sockets_of_changed(&before.snapshot, &snapshot, actor);
         self.sessions_ended(&ended, actor);
