@@ -130,10 +130,10 @@ impl Promises {
                 let never = Moment(u64::MAX);
                 self.next_tries.insert(seat, retry_after_ms.map_or(never, |ms| now.plus_ms(ms)));
             }
-            Happening::Ordered(_) => self.forgive(seat),
+            // Another process that lives has taken the failed one's place, or somebody acted.
+            Happening::Adopted { .. } | Happening::Ordered(_) => self.forgive(seat),
             Happening::Launching
             | Happening::Ready { .. }
-            | Happening::Adopted { .. }
             | Happening::Stopping { .. }
             | Happening::Stopped { .. }
             | Happening::Lingers { .. }

@@ -203,7 +203,10 @@ impl World {
             });
             assert!(passed.is_none(), "{passed:?} was passed over for {seat}");
         }
-        self.queue = queued;
+        // Who is new stands behind everybody else, whatever the machine says.
+        self.queue.retain(|seat| queued.contains(seat));
+        let new: Vec<_> = queued.into_iter().filter(|seat| !self.queue.contains(seat)).collect();
+        self.queue.extend(new);
     }
 
     pub(crate) fn news(&mut self, launch: Launch, news: News) {
