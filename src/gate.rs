@@ -7,6 +7,7 @@ mod form;
 mod hosts;
 mod own;
 mod plan;
+mod rates;
 mod refuse;
 mod seat;
 mod sessions;
@@ -28,7 +29,7 @@ use crate::clock::Moment;
 use crate::domain::Language;
 use crate::identify::{Identity, Person, Proofs, SessionId, SessionProof};
 use crate::operate::{InForce, Operations};
-use crate::pages::{self, RestrictedReason};
+use crate::pages::{self, RestrictedReason, TooManyReason};
 use crate::request::{
     Client, Head, Malformed, Scheme, Target, UsherPath, head_is_bounded, path_is_sound,
 };
@@ -119,6 +120,7 @@ pub struct Gate {
     names: OwnNames,
     incidents: AtomicU32,
     strangers: refuse::Strangers,
+    rates: rates::Rates,
 }
 
 /// One request on its way through the stages, with what the stages found out.
@@ -151,6 +153,7 @@ impl Gate {
             names: OwnNames::new(host_name),
             incidents: AtomicU32::new(first ^ started.wrapping_mul(0x9e37_79b9)),
             strangers: refuse::Strangers::default(),
+            rates: rates::Rates::default(),
         }
     }
 
@@ -203,6 +206,11 @@ impl Gate {
         }
         let client = Client::of(head, &snapshot.trusted_proxies).map_err(Turned::Malformed)?;
         asking.address = client.address;
+        if let Some(limit) = snapshot.limits.requests_per_second_max
+            && !self.rates.admit(client.address, self.now(), limit)
+        {
+            return Err(Turned::TooMany(TooManyReason::Requests { limit: limit.into() }));
+        }
         asking.scheme = client.scheme;
         if !self.names.answers_to(client.host_name(), &snapshot.hosts) {
             return Err(Turned::UnknownHost(client.host_name().to_owned()));

@@ -10,7 +10,6 @@ pub(super) const NOT_YET: NotYet = &[
     ("", "oidc"),
     ("", "trusted_login_header"),
     ("users[]", "login"),
-    ("admin", "listen"),
     ("apps.*", "cpu_max"),
 ];
 
