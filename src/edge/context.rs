@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
+use super::insertion::Insertion;
 use super::link::Link;
 use super::seam::ToSeat;
 use crate::account::AccessFact;
@@ -35,6 +36,8 @@ pub(crate) struct Context<F> {
     /// Nobody was at the seat's endpoint: the next try goes to the seat that follows.
     pub refused: bool,
     pub tries: u8,
+    /// The page that is on its way, if something is put into it.
+    pub insertion: Option<Insertion>,
     /// On a connection that was never used.
     pub fresh: bool,
     /// The seat's socket, if what comes from it is to be acknowledged at once.
@@ -57,6 +60,7 @@ impl<F: ToSeat> Context<F> {
             incident: None,
             refused: false,
             tries: 0,
+            insertion: None,
             fresh: false,
             #[cfg(unix)]
             seat_socket: None,

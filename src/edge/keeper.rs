@@ -81,6 +81,10 @@ impl ToSeat for Forward {
         changes(&self.plan)
     }
 
+    fn element(&self) -> Option<&str> {
+        self.plan.element.as_deref()
+    }
+
     fn began(&self) -> Moment {
         self.plan.began
     }
@@ -109,6 +113,10 @@ impl ToSeat for Tunnel {
 
     fn changes(&self) -> Changes<'_> {
         changes(&self.plan)
+    }
+
+    fn element(&self) -> Option<&str> {
+        None
     }
 
     fn began(&self) -> Moment {

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::body::{NoBody, SessionBody};
 use super::connections::Connections;
 use super::context::Context;
+use super::insertion::Insertion;
 use super::link::Link;
 use super::patience::Phase;
 use super::seam::{Admitted, Doorkeeper, Mishap, ToSeat, Verdict};
@@ -258,6 +259,9 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
         if ctx.fresh {
             request.insert_header("Connection", "close")?;
         }
+        if forward.element().is_some() {
+            headers::ask_for_the_whole_page(request);
+        }
         headers::to_seat(request, &forward.changes())
     }
 
@@ -316,6 +320,12 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
     ) -> Result<()> {
         let Some(forward) = &ctx.forward else { return Ok(()) };
         headers::to_browser(response, &forward.changes(), session.req_header())?;
+        if let Some(element) = forward.element()
+            && headers::is_whole_page(response)
+        {
+            headers::of_changed_page(response)?;
+            ctx.insertion = Some(Insertion::new(element));
+        }
         if session.req_header().version == Version::HTTP_10 {
             // It knows no chunks: the end of the connection is the end of the body.
             response.remove_header(&header::TRANSFER_ENCODING);
@@ -326,6 +336,19 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
             link.will_linger();
         }
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Self::CTX,
+    ) -> Result<Option<Duration>> {
+        if let Some(insertion) = &mut ctx.insertion {
+            *body = insertion.pass(body.take(), end_of_stream);
+        }
+        Ok(None)
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Self::CTX) {

@@ -109,6 +109,9 @@ pub trait ToSeat: Send + Sync {
     /// What changes on the way.
     fn changes(&self) -> Changes<'_>;
 
+    /// An element that goes before `</head>`, if the answer is a page.
+    fn element(&self) -> Option<&str>;
+
     /// When the request's head was read.
     fn began(&self) -> Moment;
 

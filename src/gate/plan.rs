@@ -23,6 +23,8 @@ pub struct ForwardPlan {
     pub forwarded_host: Option<Box<str>>,
     /// Bytes of the path that the app does not see (`/app/SLUG`); 0: it sees all.
     pub strip_bytes: usize,
+    /// The element with the script for the app's page, if the answer may be that page.
+    pub element: Option<Box<str>>,
     /// When the request's head was read.
     pub began: Moment,
     /// The same on the wall clock, for the access log.
@@ -46,6 +48,7 @@ impl ForwardPlan {
             scheme: client.scheme,
             forwarded_host: client.through_proxy.then(|| client.host.into()),
             strip_bytes,
+            element: None,
             began: began.0,
             began_at: began.1,
             in_force: Arc::clone(in_force),

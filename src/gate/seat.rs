@@ -11,6 +11,7 @@ use super::{Asking, Forward, ForwardPlan, Gate, Tunnel, Verdict};
 use crate::account::Visitor;
 use crate::answer::Answer;
 use crate::authorize::{PersonPermit, SeatPermit};
+use crate::config::{App, Program};
 use crate::request::Target;
 use crate::supervise::{Lease, Refusal};
 
@@ -95,7 +96,7 @@ impl Gate {
             // A permit exists only after the client was read.
             return Err(Turned::Internal);
         };
-        let plan = ForwardPlan::new(permit, client, asking.in_force, began);
+        let mut plan = ForwardPlan::new(permit, client, asking.in_force, began);
         if asking.head.is_websocket() {
             let visitor = Visitor { address: client.address, browser: browser(asking) };
             let lease = lease.into_websocket();
@@ -109,6 +110,9 @@ impl Gate {
             Ok(Verdict::Tunnel(Box::new(tunnel)))
         } else {
             let passage = account.passage(&plan.permit);
+            if asking.head.is_navigation() {
+                plan.element = element_for(asking, lease.app());
+            }
             Ok(Verdict::Forward(Box::new(Forward { lease, passage, plan })))
         }
     }
@@ -127,6 +131,15 @@ impl Gate {
         let location = with_query(asking, format!("/app/{}/{rest}", first.app));
         Ok(Verdict::Answer(Answer::redirect(StatusCode::TEMPORARY_REDIRECT, &location)))
     }
+}
+
+/// The script's element for a Streamlit app's page, unless it is switched off.
+fn element_for(asking: &Asking<'_>, app: &App) -> Option<Box<str>> {
+    let is_wanted = app.notices && matches!(app.program, Program::Streamlit { .. });
+    let in_force = asking.in_force;
+    is_wanted.then(|| {
+        in_force.pages.in_app_element(app.slug.as_str(), in_force.snapshot.language).into()
+    })
 }
 
 fn add_slash(asking: &Asking<'_>) -> Verdict {

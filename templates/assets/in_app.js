@@ -17,7 +17,7 @@
     return made;
   };
   const host = element('div');
-  const shadow = host.attachShadow({ mode: 'closed' });
+  const shadow = host.attachShadow({ mode: 'open' });
   const style = `
     :host { all: initial; position: fixed; inset: 4rem 1rem auto auto; z-index: 2147483000; pointer-events: none; }
     .cards { display: grid; gap: .5rem; width: min(23rem, calc(100vw - 2rem)); }

@@ -192,23 +192,28 @@ async fn a_session_ends_by_idleness_and_age_and_so_do_its_websockets() {
     let mut idle_socket = idle.socket("/app/tool/ws").await;
     let busy = signed_in(&door).await;
     let mut busy_socket = busy.socket("/app/tool/ws").await;
-    let limit = Duration::from_secs(2) + A_SECOND;
-    assert_eq!(idle_socket.closed_within(limit).await, Closed::With(4001), "idle");
-    idle.get("/app/tool/pid").await.expect(401);
-    let begun = std::time::Instant::now();
-    // Typing in the app is using it; but nobody can go on for ever.
-    let mut asked = 0;
-    let closed = loop {
-        match tokio::time::timeout(Duration::from_millis(300), busy_socket.next()).await {
-            Ok(Err(closed)) => break closed,
-            Ok(Ok(_)) => {}
-            Err(_) => {
-                asked += 1;
-                busy_socket.say("typed").await;
-            }
-        }
-        assert!(begun.elapsed() < Duration::from_secs(30));
+    let idles = async {
+        let limit = Duration::from_secs(2) + A_SECOND;
+        assert_eq!(idle_socket.closed_within(limit).await, Closed::With(4001), "idle");
+        idle.get("/app/tool/pid").await.expect(401);
     };
+    // Typing in the app is using it; but nobody can go on for ever.
+    let types = async {
+        let begun = std::time::Instant::now();
+        let mut asked = 0;
+        loop {
+            match tokio::time::timeout(Duration::from_millis(300), busy_socket.next()).await {
+                Ok(Err(closed)) => break (closed, asked),
+                Ok(Ok(_)) => {}
+                Err(_) => {
+                    asked += 1;
+                    busy_socket.say("typed").await;
+                }
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30));
+        }
+    };
+    let ((), (closed, asked)) = tokio::join!(idles, types);
     assert_eq!(closed, Closed::With(4001));
     assert!(asked > 3, "it was in use when it ended");
     busy.get("/app/tool/pid").await.expect(401);

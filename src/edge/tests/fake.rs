@@ -127,6 +127,10 @@ impl ToSeat for Right {
         true
     }
 
+    fn element(&self) -> Option<&str> {
+        None
+    }
+
     fn changes(&self) -> Changes<'_> {
         Changes {
             user: &self.keeper.user,

@@ -213,6 +213,8 @@ impl Drop for Browser {
 async fn start_driver(folder: &Path) -> (Child, u16) {
     let mut command = Command::new("chromedriver");
     command.arg("--port=0").arg(format!("--log-path={}", folder.join("driver.log").display()));
+    // Without a locale with all letters, names of files in Korean are no names to it.
+    command.env("LANG", "C.UTF-8").env("LC_ALL", "C.UTF-8");
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut driver =
         command.kill_on_drop(true).spawn().expect("chromedriver: `make setup` installs it");
