@@ -96,6 +96,7 @@ struct House {
     edge: Edge<Gate>,
     operations: Arc<Operations>,
     supervisor: Supervisor,
+    launchers: Arc<Launchers>,
     account: record::Writer,
     desk: control::Desk,
 }
@@ -183,7 +184,8 @@ async fn build(
         let launchers = Arc::clone(&launchers);
         Arc::new(move |peer, local| launchers.is_from_seat(peer, local))
     };
-    let supervisor = record::supervise(&snapshot, &clock, launchers, secret, &account);
+    let supervisor =
+        record::supervise(&snapshot, &clock, Arc::clone(&launchers) as _, secret, &account);
     let observer = record::observe(&snapshot, &clock);
     let operations = Arc::new(Operations::new(Parts {
         in_force: InForce {
@@ -210,7 +212,7 @@ async fn build(
     state.write_pid().map_err(|error| error.to_string())?;
     operations.enter(Phase::Serving);
     tell_where(&listeners);
-    Ok(House { state, listeners, edge, operations, supervisor, account: writer, desk })
+    Ok(House { state, listeners, edge, operations, supervisor, launchers, account: writer, desk })
 }
 
 /// The listeners of the configuration.
@@ -268,7 +270,7 @@ async fn hand_over(house: &House, wish: Handover) -> Option<handover::Successor>
 
 /// In order: nobody new, WebSockets told, seats ended or left, account written.
 async fn leave(house: House, leaving: Leaving) {
-    let House { state, listeners, edge, operations, supervisor, account, desk } = house;
+    let House { state, listeners, edge, operations, supervisor, launchers, account, desk } = house;
     operations.enter(Phase::Draining);
     let (how, successor) = match leaving {
         Leaving::Stop => {
@@ -287,6 +289,8 @@ async fn leave(house: House, leaving: Leaving) {
     if cut_off > 0 {
         log::info!("{cut_off} connections were cut off");
     }
+    // What is kept warm for the next starts belongs to whoever has the seats.
+    launchers.close(how == Drain::KeepSeats).await;
     account.stop().await;
     if successor.is_none() {
         state.remove_pid();
