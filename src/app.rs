@@ -102,6 +102,7 @@ struct House {
     edge: Edge<Gate>,
     operations: Arc<Operations>,
     supervisor: Supervisor,
+    launchers: Arc<Launchers>,
     books: Arc<Books>,
     desk: control::Desk,
 }
@@ -192,7 +193,8 @@ async fn build(
         let launchers = Arc::clone(&launchers);
         Arc::new(move |peer, local| launchers.is_from_seat(peer, local))
     };
-    let supervisor = record::supervise(&snapshot, &clock, launchers, secret, &account);
+    let supervisor =
+        record::supervise(&snapshot, &clock, Arc::clone(&launchers) as _, secret, &account);
     let observer = record::observe(&snapshot, &clock, &supervisor, &account);
     let operations = Arc::new(Operations::new(Parts {
         in_force: InForce {
@@ -221,7 +223,7 @@ async fn build(
     state.write_pid().map_err(|error| error.to_string())?;
     operations.enter(Phase::Serving);
     tell_where(&listeners);
-    Ok(House { state, listeners, edge, operations, supervisor, books, desk })
+    Ok(House { state, listeners, edge, operations, supervisor, launchers, books, desk })
 }
 
 /// The listeners of the configuration.
@@ -279,7 +281,7 @@ async fn hand_over(house: &House, wish: Handover) -> Option<handover::Successor>
 
 /// In order: nobody new, WebSockets told, seats ended or left, account written.
 async fn leave(house: House, leaving: Leaving) {
-    let House { state, listeners, edge, operations, supervisor, books, desk } = house;
+    let House { state, listeners, edge, operations, supervisor, launchers, books, desk } = house;
     operations.enter(Phase::Draining);
     let (how, successor) = match leaving {
         Leaving::Stop => {
@@ -313,6 +315,8 @@ async fn leave(house: House, leaving: Leaving) {
     if cut_off > 0 {
         log::info!("{cut_off} connections were cut off");
     }
+    // What is kept warm for the next starts belongs to whoever has the seats.
+    launchers.close(how == Drain::KeepSeats).await;
     if let Err(error) = operations.trust().sessions.write().await {
         log::warn!("{error}");
     }

@@ -2,7 +2,8 @@
 //! contract. Processes are started below this module only. It knows nothing of users' requests,
 //! states or retries: those are `supervise`'s.
 //!
-//! [`Launchers`] (`dispatch`) picks the kind: `spawn` for Streamlit, `command`, `upstream`. A kind
+//! [`Launchers`] (`dispatch`) picks the kind: `fork` for Streamlit where a `template` is to be had,
+//! else `spawn`; `command`, `upstream`. A kind
 //! makes a plan out of the `environment`, a `place` to listen at (`ports`) and what the
 //! `interpreter` has; `begin` turns it into a recorded process (`record`, `output`). From then on
 //! all kinds are alike: `processes` watches, measures and ends, `members` says which processes are
@@ -26,6 +27,7 @@ mod begin;
 mod command;
 mod dispatch;
 mod environment;
+mod fork;
 mod health;
 mod interpreter;
 mod members;
@@ -35,10 +37,12 @@ mod place;
 mod ports;
 mod processes;
 mod record;
+mod script;
 mod shared;
 mod spawn;
 mod streamlit;
 pub mod successor;
+mod template;
 mod upstream;
 
 pub use dispatch::Launchers;
@@ -152,6 +156,11 @@ pub trait Launcher: Send + Sync {
     /// start time), and so may be adopted. What does not belong is ended. To be called once, before
     /// the first start: a process that is being started has no record yet.
     async fn survivors(&self) -> Vec<Started>;
+
+    /// These are the apps from now on: makes ready, in the background, what makes their starts
+    /// quick, and lets go of what no app needs any more. Returns at once. To be called after
+    /// [`Launcher::survivors`].
+    fn prepare(&self, _apps: &[Arc<config::App>]) {}
 
     /// What the process and everything it started use now; `None` if it is gone or unknown.
     /// Blocks for a few reads of `/proc` per process.

@@ -2,11 +2,12 @@
 //! use `unsafe`. It decides nothing and knows no noun of usher's.
 //!
 //! `files` makes what only this account can read, `process` waits for and signals processes by handles that a reused number cannot mislead, `table`
-//! lists what runs, `sockets` makes listening sockets and says who else has one, `peers` says whose
+//! lists what runs, `passing` hands open descriptors to another process, `sockets` makes listening sockets and says who else has one, `peers` says whose
 //! the other end of a connection is, `streams` sets the options of connections. All of it is Linux
 //! today; another system needs these modules and [`detach`] anew, and nothing else.
 
 pub mod files;
+pub mod passing;
 pub mod peers;
 pub mod process;
 pub mod sockets;
@@ -89,6 +90,13 @@ async fn readable(descriptor: OwnedFd) -> io::Result<OwnedFd> {
         .map_err(|refused| io::Error::other(refused.to_string()))?;
     drop(watched.readable().await?);
     Ok(watched.into_inner())
+}
+
+/// The rights that new files of this process lack.
+pub fn own_umask() -> Option<u32> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(umask.trim(), 8).ok()
 }
 
 /// The number that every open file, process and socket of this user carries.

@@ -23,3 +23,6 @@ mod health;
 
 #[path = "launch/streamlit.rs"]
 mod streamlit;
+
+#[path = "launch/fork.rs"]
+mod fork;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use super::environment::{self, Environment, MARK};
+use super::environment::{self, Environment};
 use super::place::Place;
 use super::shared::Shared;
 use super::{Launch, Started, output};
@@ -62,7 +62,7 @@ pub(super) async fn begin(
 }
 
 /// A process that nobody else knows of yet.
-struct Begun {
+pub(super) struct Begun {
     shared: Arc<Shared>,
     started: Started,
     place: Option<Place>,
@@ -74,12 +74,10 @@ impl Begun {
             .map_err(|error| system("making the user's data folder", &error))?;
         let endpoint = plan.place.endpoint();
         let launched_at = shared.clock.wall();
-        let mark = environment::mark(&shared.state_name(), &launch.key, launch.generation.0);
-        environment::identify(&mut plan.environment, launch, &endpoint);
-        plan.environment.insert(MARK.into(), mark.into());
+        environment::identify(&mut plan.environment, launch, &endpoint, &shared.state_name());
 
         let command = command(shared, launch, &plan)?;
-        let (pid, start_ticks) = shared
+        let ((pid, start_ticks), _) = shared
             .processes
             .spawn(command, plan.handed.as_ref().map(AsFd::as_fd))
             .map_err(|error| not_executed(&plan.program, &error))?;
@@ -93,14 +91,28 @@ impl Begun {
             launched_at,
             fingerprint: launch.fingerprint,
         };
-        let begun = Self { shared: Arc::clone(shared), started, place: Some(plan.place) };
+        Self::recorded(shared, started, plan.place, &launch.log_file)
+    }
+
+    /// Writes down what was started; it is ended if that fails.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn recorded(
+        shared: &Arc<Shared>,
+        started: Started,
+        place: Place,
+        log_file: &Path,
+    ) -> Result<Self, Failure> {
+        let begun = Self { shared: Arc::clone(shared), started, place: Some(place) };
         shared
-            .record(&begun.started, &launch.log_file)
+            .record(&begun.started, log_file)
             .map_err(|error| system("recording the seat", &error))?;
         Ok(begun)
     }
 
-    fn keep(mut self) -> Started {
+    /// Somebody knows of it from now on.
+    pub(super) fn keep(mut self) -> Started {
         if let Some(place) = self.place.take() {
             place.keep();
         }

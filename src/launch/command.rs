@@ -19,7 +19,7 @@ pub(super) async fn start(
     launch: &Launch,
     argv: &[String],
 ) -> Result<Started, Failure> {
-    let environment = environment::of_app(std::env::vars_os(), launch);
+    let environment = environment::of_app(std::env::vars_os(), &launch.app);
     let working_directory = &launch.app.working_directory;
     begin::check_working_directory(working_directory)?;
     let Some((name, rest)) = argv.split_first() else {

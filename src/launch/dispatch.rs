@@ -8,19 +8,23 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::fork::{self, NotForked};
 use super::health::{Answer, Pauses, Question};
+use super::place::Place;
+use super::script::{Runnable, Script};
 use super::shared::Shared;
-use super::spawn::{self, Script};
-use super::{Launch, Launcher, Started, Usage, command, output, upstream};
+use super::template::Templates;
+use super::{Launch, Launcher, Started, Usage, command, output, spawn, upstream};
 use crate::clock::Clock;
 use crate::config::{App, LaunchMode, Program};
-use crate::domain::{Endpoint, Exit, Failure, LaunchKind, SeatKey};
+use crate::domain::{AppSlug, Endpoint, Exit, Failure, LaunchKind, SeatKey};
 use crate::platform::sockets;
 
 /// Launches of every kind. Cheap to clone: all clones are one.
 #[derive(Clone)]
 pub struct Launchers {
     shared: Arc<Shared>,
+    templates: Arc<Templates>,
 }
 
 impl Launchers {
@@ -30,7 +34,21 @@ impl Launchers {
     /// # Errors
     /// What the system says of the folders.
     pub fn new(state_dir: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        Ok(Self { shared: Arc::new(Shared::new(state_dir, clock)?) })
+        let shared = Arc::new(Shared::new(state_dir, clock)?);
+        let templates = Arc::new(Templates::new(&shared));
+        Ok(Self { shared, templates })
+    }
+
+    /// Why seats of this app are not forked from a template, for people; `None` if they are or would
+    /// be, or if it is not configured so.
+    pub fn why_not_fork(&self, app: &AppSlug) -> Option<String> {
+        self.templates.why_not(app)
+    }
+
+    /// No start will follow. Seats run on; what is kept warm for further starts ends, or with `keep`
+    /// stays for the next usher.
+    pub async fn close(&self, keep: bool) {
+        self.templates.close(keep).await;
     }
 
     /// Whether the other end of a connection within this machine is a process of a seat. `peer` and
@@ -44,16 +62,21 @@ impl Launchers {
         launch: &Launch,
         script: Script<'_>,
         mode: LaunchMode,
+        preload: &[String],
     ) -> Result<Started, Failure> {
-        match mode {
-            LaunchMode::Spawn => {}
-            // There is no template process yet, so there is one way only.
-            LaunchMode::Auto => log::debug!("{}: spawned", launch.key),
-            LaunchMode::Fork => {
-                log::warn!("{}: `launch: fork` is not available; it is spawned", launch.key);
+        let runnable = Runnable::find(&self.shared, &launch.app, script).await?;
+        let place = match mode {
+            LaunchMode::Spawn => Place::listening(&self.shared, launch)?,
+            LaunchMode::Auto | LaunchMode::Fork => {
+                let what = (&runnable, preload);
+                match fork::start(&self.shared, &self.templates, launch, what, mode).await {
+                    Ok(started) => return Ok(started),
+                    Err(NotForked::Failed(failure)) => return Err(failure),
+                    Err(NotForked::Spawn(place)) => place,
+                }
             }
-        }
-        spawn::start(&self.shared, launch, script).await
+        };
+        spawn::start(&self.shared, launch, runnable, place).await
     }
 
     /// Runs what blocks for longer than a request should wait; `None` if it panicked.
@@ -108,9 +131,10 @@ fn judge_port(
 impl Launcher for Launchers {
     async fn start(&self, launch: &Launch) -> Result<Started, Failure> {
         match &launch.app.program {
-            Program::Streamlit { script, python, arguments, launch: mode, preload: _ } => {
+            Program::Streamlit { script, python, arguments, launch: mode, preload } => {
                 self.shared.remember_log(&launch.key, &launch.log_file);
-                self.start_streamlit(launch, Script { script, python, arguments }, *mode).await
+                let script = Script { script, python, arguments };
+                self.start_streamlit(launch, script, *mode, preload).await
             }
             Program::Command { argv } => {
                 self.shared.remember_log(&launch.key, &launch.log_file);
@@ -170,7 +194,19 @@ impl Launcher for Launchers {
     }
 
     async fn survivors(&self) -> Vec<Started> {
-        self.blocking(Shared::survivors).await.unwrap_or_default()
+        let templates = Arc::clone(&self.templates);
+        let looked = self.blocking(move |shared| {
+            let found = templates.find();
+            let seats = shared.survivors(&found.marks_and_sockets());
+            (found, seats)
+        });
+        let Some((found, seats)) = looked.await else { return Vec::new() };
+        self.templates.adopt(found, &seats).await;
+        seats
+    }
+
+    fn prepare(&self, apps: &[Arc<App>]) {
+        self.templates.prepare(apps);
     }
 
     fn usage(&self, started: &Started) -> Option<Usage> {

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
 use super::Launch;
-use crate::domain::{Endpoint, SeatKey};
+use crate::config::App;
+use crate::domain::{APP_SLUG_BYTES_MAX, Endpoint, SeatKey, USER_NAME_BYTES_MAX};
 use crate::platform;
 
 /// Variables by name; what a process gets is exactly these.
@@ -54,7 +55,7 @@ const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// are in it; those of [`identify`] are not yet.
 pub(super) fn of_app(
     own: impl IntoIterator<Item = (OsString, OsString)>,
-    launch: &Launch,
+    app: &App,
 ) -> Environment {
     let mut environment: Environment = own.into_iter().filter(|(name, _)| is_kept(name)).collect();
     let mut default = |name: &str, value: &str| {
@@ -71,12 +72,17 @@ pub(super) fn of_app(
     // Output goes to a file: without this a line appears there when 8 KiB are full, and not at all
     // if the process dies before.
     default("PYTHONUNBUFFERED", "1");
-    set(&mut environment, launch.app.environment.iter());
+    set(&mut environment, app.environment.iter());
     environment
 }
 
 /// Adds what tells the app for whom it runs, and what tells usher whose process it is.
-pub(super) fn identify(environment: &mut Environment, launch: &Launch, endpoint: &Endpoint) {
+pub(super) fn identify(
+    environment: &mut Environment,
+    launch: &Launch,
+    endpoint: &Endpoint,
+    state_dir: &str,
+) {
     set(
         environment,
         [
@@ -91,12 +97,20 @@ pub(super) fn identify(environment: &mut Environment, launch: &Launch, endpoint:
         // Only usher can open the socket, so what it says about the client is to be believed.
         Endpoint::Unix(_) => set(environment, [("FORWARDED_ALLOW_IPS", "*")]),
     }
+    set(environment, [(MARK, mark(state_dir, &launch.key, launch.generation.0))]);
 }
 
 /// Which state folder, seat and launch a process belongs to. It stays with everything the process
 /// starts, also with what leaves its session.
 pub(super) fn mark(state_dir: &str, key: &SeatKey, generation: u64) -> String {
     format!("{}{key}:{generation}", mark_beginning(state_dir))
+}
+
+/// Which state folder and template a process belongs to; no seat's mark begins so, for there is no
+/// slash in it. A forked seat writes its own mark over the template's, so there is room for any.
+pub(super) fn template_mark(state_dir: &str, number: u64) -> String {
+    const ROOM: usize = USER_NAME_BYTES_MAX + APP_SLUG_BYTES_MAX + "/:".len() + 20;
+    format!("{}template:{number}:{}", mark_beginning(state_dir), "_".repeat(ROOM))
 }
 
 /// What the marks of all seats of a state folder begin with.
@@ -120,6 +134,17 @@ fn set<N: Into<OsString>, V: Into<OsString>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_mark_fits_over_a_template_s() {
+        use crate::domain::{AppSlug, UserName};
+        let key = SeatKey {
+            user: UserName::new(&"u".repeat(USER_NAME_BYTES_MAX)).unwrap(),
+            app: AppSlug::new(&"a".repeat(APP_SLUG_BYTES_MAX)).unwrap(),
+        };
+        let longest = mark("/state", &key, u64::MAX);
+        assert!(longest.len() <= template_mark("/state", 1).len(), "{longest}");
+    }
 
     #[test]
     fn what_is_usher_s_alone_stays() {

@@ -28,6 +28,8 @@ const REMEMBERED_MAX: usize = 64;
 pub(super) struct Facts {
     /// Streamlit's version.
     pub(super) streamlit: String,
+    /// The folder that it is installed in.
+    pub(super) package: PathBuf,
 }
 
 /// The interpreters that were asked, and what would change their answers.
@@ -42,7 +44,6 @@ type Question = (PathBuf, Option<OsString>);
 #[derive(Debug)]
 struct Known {
     facts: Facts,
-    package: PathBuf,
     stamps: [Option<Stamp>; 2],
 }
 
@@ -65,12 +66,12 @@ impl Interpreters {
     ) -> Result<Facts, Failure> {
         let question = (python.to_owned(), environment.get(OsStr::new("PYTHONPATH")).cloned());
         if let Some(known) = self.known.lock().get(&question)
-            && known.stamps == stamps(python, &known.package)
+            && known.stamps == stamps(python, &known.facts.package)
         {
             return Ok(known.facts.clone());
         }
-        let (facts, package) = ask(python, program, environment).await?;
-        let known = Known { stamps: stamps(python, &package), facts: facts.clone(), package };
+        let facts = ask(python, program, environment).await?;
+        let known = Known { stamps: stamps(python, &facts.package), facts: facts.clone() };
         let mut all = self.known.lock();
         if all.len() >= REMEMBERED_MAX {
             all.clear();
@@ -109,15 +110,22 @@ pub(super) fn find_program(
         .ok_or_else(|| missing("there is no such program in PATH"))
 }
 
+/// What changes when something is installed for an interpreter or removed, or when it is replaced
+/// itself; as text, so that it can be written down. `package` is Streamlit's folder.
+pub(super) fn surroundings(python: &Path, package: &Path) -> String {
+    let of_environment = python.parent().and_then(Path::parent).map(|it| it.join("pyvenv.cfg"));
+    [Some(python), Some(package), package.parent(), of_environment.as_deref()]
+        .into_iter()
+        .map(|path| path.and_then(files::stamp).map_or("-".to_owned(), |stamp| stamp.to_string()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 fn stamps(python: &Path, package: &Path) -> [Option<Stamp>; 2] {
     [files::stamp(python), files::stamp(package)]
 }
 
-async fn ask(
-    python: &Path,
-    program: &Path,
-    environment: &Environment,
-) -> Result<(Facts, PathBuf), Failure> {
+async fn ask(python: &Path, program: &Path, environment: &Environment) -> Result<Facts, Failure> {
     let shown = || python.display().to_string();
     let executed = async {
         let (output, complaint, status) = output_of(python, program, environment).await?;
@@ -142,7 +150,7 @@ async fn ask(
         return Err(Failure::ProgramMissing { program: shown(), cause });
     };
     match (answer.streamlit, answer.package) {
-        (Some(streamlit), Some(package)) => Ok((Facts { streamlit }, package)),
+        (Some(streamlit), Some(package)) => Ok(Facts { streamlit, package }),
         (None, _) | (_, None) => Err(Failure::StreamlitMissing { python: shown() }),
     }
 }

@@ -55,24 +55,33 @@ impl Scan {
         let session_is_its = self.table.get(leader).is_some_and(|found| found.start_ticks == since);
         let belongs = |process: &&Process| {
             let mark = self.marks.get(&process.pid);
+            // A seat that was forked this moment is in its template's session still.
+            let is_leader = process.pid == leader && process.start_ticks == since;
             let in_session = process.session == leader
                 && process.start_ticks >= since
                 && (session_is_its || mark.is_some());
-            in_session || mark == Some(&seat.mark)
+            is_leader || in_session || mark == Some(&seat.mark)
         };
         let mut members: BTreeSet<Identity> = self.others().filter(belongs).map(identity).collect();
         self.add_descendants(&mut members);
         members
     }
 
-    /// The living processes that carry a mark of this state folder and are none of these seats'.
-    pub(super) fn strays(&self, seats: &[Seat]) -> BTreeSet<Identity> {
+    /// The living processes that carry just this mark.
+    pub(super) fn marked(&self, mark: &str) -> BTreeSet<Identity> {
+        let is_marked =
+            |process: &&Process| self.marks.get(&process.pid).is_some_and(|has| has == mark);
+        self.others().filter(is_marked).map(identity).collect()
+    }
+
+    /// The living processes that carry a mark of this state folder and are none of these seats' and
+    /// carry none of these templates' marks.
+    pub(super) fn strays(&self, seats: &[Seat], templates: &[String]) -> BTreeSet<Identity> {
         let known: BTreeSet<Identity> = seats.iter().flat_map(|seat| self.members(seat)).collect();
-        self.others()
-            .filter(|process| self.marks.contains_key(&process.pid))
-            .map(identity)
-            .filter(|stray| !known.contains(stray))
-            .collect()
+        let is_ours = |process: &&Process| {
+            self.marks.get(&process.pid).is_some_and(|mark| !templates.contains(mark))
+        };
+        self.others().filter(is_ours).map(identity).filter(|stray| !known.contains(stray)).collect()
     }
 
     /// What these processes use together. Costs a few reads per process.
@@ -183,6 +192,13 @@ mod tests {
     }
 
     #[test]
+    fn a_seat_that_was_just_forked_is_its_leader() {
+        let processes = [process(90, 1, 90, 40), process(100, 90, 90, 50)];
+        let template = "/state:template:1:_";
+        assert_eq!(found(&scan(&processes, &[(90, template), (100, template)])), [100]);
+    }
+
+    #[test]
     fn a_reused_number_is_not_the_leader() {
         let processes = [process(100, 1, 100, 99), process(107, 100, 100, 100)];
         assert_eq!(found(&scan(&processes, &[])), [0; 0]);
@@ -211,9 +227,15 @@ mod tests {
             process(200, 1, 200, 10),
             process(300, 1, 300, 11),
         ];
-        let scan = scan(&processes, &[(100, SEAT), (101, SEAT), (200, "/state:lee/main:1")]);
+        let marks =
+            [(100, SEAT), (101, SEAT), (200, "/state:lee/main:1"), (300, "/state:template:7:_")];
+        let scan = scan(&processes, &marks);
         let seat = Seat { mark: SEAT.to_owned(), leader: (100, 50) };
-        assert_eq!(scan.strays(&[seat]), BTreeSet::from([(200, 10)]));
-        assert_eq!(scan.strays(&[]).len(), 3);
+        let template = "/state:template:7:_".to_owned();
+        let strays = scan.strays(std::slice::from_ref(&seat), std::slice::from_ref(&template));
+        assert_eq!(strays, BTreeSet::from([(200, 10)]));
+        assert_eq!(scan.strays(&[seat], &[]), BTreeSet::from([(200, 10), (300, 11)]));
+        assert_eq!(scan.strays(&[], &[]).len(), 4);
+        assert_eq!(scan.marked(&template), BTreeSet::from([(300, 11)]));
     }
 }

@@ -1,7 +1,7 @@
 //! Where a seat is to listen: a port that was claimed, or a socket file; given back unless the seat
 //! comes to live there.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -68,6 +68,14 @@ impl Place {
         match self {
             Place::Port(claim) => Endpoint::Tcp(claim.address()),
             Place::Socket(file) => Endpoint::Unix(file.path.as_path().into()),
+        }
+    }
+
+    /// The socket that listens here, to pass a copy of it on.
+    pub(super) fn listener(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Place::Port(claim) => claim.listener().map(AsFd::as_fd),
+            Place::Socket(file) => file.listener.as_ref().map(AsFd::as_fd),
         }
     }
 

@@ -100,6 +100,11 @@ impl Claim {
         loopback(self.port)
     }
 
+    /// The listening socket, unless it was taken.
+    pub(super) fn listener(&self) -> Option<&TcpListener> {
+        self.listener.as_ref()
+    }
+
     /// The listening socket, to hand it over; or to drop it for a program that binds by itself.
     /// The port stays claimed.
     pub(super) fn take_listener(&mut self) -> Option<TcpListener> {

@@ -23,6 +23,8 @@ const SCAN_AGE_MAX_MS: u64 = 500;
 const ROUNDS_MAX: u32 = 400;
 /// The longest wait before the processes are listed again.
 const ROUND: Duration = Duration::from_millis(25);
+/// For a template to tell how its child ended, after the system has told that it did.
+const TELLING: Duration = Duration::from_secs(1);
 /// Between two looks at a process that the system gives no handle on.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -49,7 +51,8 @@ impl Processes {
         Self { state_dir, clock, children, last_scan }
     }
 
-    /// Starts a process in a session of its own with no descriptor of usher's but `handed`.
+    /// Starts a process in a session of its own with no descriptor of usher's but `handed`. What is
+    /// returned has the other ends of its pipes; somebody waits for it already.
     /// Must be called where tokio can be reached. Blocks until the program is executed.
     ///
     /// # Errors
@@ -58,7 +61,7 @@ impl Processes {
         &self,
         mut command: Command,
         handed: Option<BorrowedFd<'_>>,
-    ) -> io::Result<Identity> {
+    ) -> io::Result<(Identity, std::process::Child)> {
         platform::detach(&mut command, handed);
         let mut child = command.spawn()?;
         let watched = table::start_ticks(child.id())
@@ -67,7 +70,7 @@ impl Processes {
         match watched {
             Ok((start_ticks, Some(handle))) => {
                 self.watch(child.id(), start_ticks, handle);
-                Ok((child.id(), start_ticks))
+                Ok(((child.id(), start_ticks), child))
             }
             Ok((_, None)) | Err(_) => {
                 child.kill()?;
@@ -93,9 +96,54 @@ impl Processes {
         });
     }
 
+    /// Watches a process that is a template's child: how it ends, the template tells in `told`;
+    /// that it ended, the system. Must be called where tokio can be reached.
+    ///
+    /// # Errors
+    /// The system gives no handle, such as for want of descriptors.
+    pub(super) fn watch_forked(
+        &self,
+        (pid, start_ticks): Identity,
+        mut told: watch::Receiver<Option<Exit>>,
+    ) -> io::Result<()> {
+        let handle = Handle::open(pid, start_ticks)?;
+        let (tell, exit) = watch::channel(None);
+        self.children.lock().insert(pid, Child { start_ticks, exit });
+        tokio::spawn(async move {
+            let ended = async {
+                match handle {
+                    Some(handle) => handle.ended().await.unwrap_or(Ended::Unknown),
+                    None => Ended::Unknown,
+                }
+            };
+            let ended = tokio::select! {
+                // A template that is gone tells nothing any more: then the sender is dropped.
+                Ok(exit) = exit_told(&mut told) => Ok(exit),
+                ended = ended => Err(ended),
+            };
+            let exit = match ended {
+                Ok(exit) => exit,
+                // Where usher is the first process, it inherits the children of a dead template.
+                Err(Ended::Unknown) => tokio::time::timeout(TELLING, exit_told(&mut told))
+                    .await
+                    .map_or(Exit::Unknown, |told| told.unwrap_or(Exit::Unknown)),
+                Err(ended) => exit_of(ended),
+            };
+            tell.send_replace(Some(exit));
+        });
+        Ok(())
+    }
+
     /// Returns when the process has ended.
     pub(super) async fn exited(&self, started: &Started) -> Exit {
-        let Some(identity) = identity(started) else { return std::future::pending().await };
+        match identity(started) {
+            Some(identity) => self.exit_of(identity).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Returns when this process has ended.
+    pub(super) async fn exit_of(&self, identity: Identity) -> Exit {
         let (pid, start_ticks) = identity;
         let child = self.children.lock().get(&pid).cloned();
         if let Some(mut child) = child.filter(|child| child.start_ticks == start_ticks) {
@@ -131,19 +179,22 @@ impl Processes {
         }
     }
 
-    /// Ends whatever carries a mark of this state folder and is no process of these seats. Blocks
-    /// until it is gone.
-    pub(super) fn end_strays(&self, adopted: &[Started]) {
+    /// Ends whatever carries this mark of a template: the template, and what is not yet a seat.
+    /// Blocks until it is gone.
+    pub(super) fn end_template(&self, mark: &str) {
+        self.end_all("a template", |scan| scan.marked(mark));
+    }
+
+    /// Ends whatever carries a mark of this state folder and is no process of these seats and
+    /// carries none of these templates' marks. Blocks until it is gone.
+    pub(super) fn end_strays(&self, adopted: &[Started], templates: &[String]) {
         let seats: Vec<Seat> = adopted.iter().filter_map(|started| self.seat(started)).collect();
-        self.end_all("strays", |scan| scan.strays(&seats));
+        self.end_all("strays", |scan| scan.strays(&seats, templates));
     }
 
     /// Whether this very process runs.
     pub(super) fn lives(&self, started: &Started) -> bool {
-        identity(started).is_some_and(|(pid, start_ticks)| {
-            table::process(pid)
-                .is_some_and(|found| found.start_ticks == start_ticks && !found.ended)
-        })
+        identity(started).is_some_and(lives)
     }
 
     /// The processes of the seat that run now.
@@ -161,11 +212,16 @@ impl Processes {
 
     /// Nobody will ask for this process any more.
     pub(super) fn forget(&self, started: &Started) {
-        if let Some((pid, start_ticks)) = identity(started) {
-            let mut children = self.children.lock();
-            if children.get(&pid).is_some_and(|child| child.start_ticks == start_ticks) {
-                children.remove(&pid);
-            }
+        if let Some(identity) = identity(started) {
+            self.forget_process(identity);
+        }
+    }
+
+    /// Nobody will ask for this process any more.
+    pub(super) fn forget_process(&self, (pid, start_ticks): Identity) {
+        let mut children = self.children.lock();
+        if children.get(&pid).is_some_and(|child| child.start_ticks == start_ticks) {
+            children.remove(&pid);
         }
     }
 
@@ -204,6 +260,18 @@ impl Processes {
         }
         log::error!("processes of {whose} do not end although they were killed");
     }
+}
+
+/// Whether this very process runs.
+pub(super) fn lives((pid, start_ticks): Identity) -> bool {
+    table::process(pid).is_some_and(|found| found.start_ticks == start_ticks && !found.ended)
+}
+
+/// The exit that a template tells; an error if it never will.
+async fn exit_told(
+    told: &mut watch::Receiver<Option<Exit>>,
+) -> Result<Exit, watch::error::RecvError> {
+    Ok(told.wait_for(Option::is_some).await?.unwrap_or(Exit::Unknown))
 }
 
 /// Who may not be signalled is noted, so that it is tried and logged once.

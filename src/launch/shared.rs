@@ -48,7 +48,7 @@ impl Shared {
     /// # Errors
     /// What the system says of them.
     pub(super) fn new(state_dir: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        for folder in ["seats", "sockets", "programs"] {
+        for folder in ["seats", "sockets", "programs", "templates"] {
             files::make_private_folder(&state_dir.join(folder))?;
         }
         // Marks must be the same however the folder was named at this start.
@@ -75,9 +75,23 @@ impl Shared {
     /// The path of a launch's socket. Short, because a socket's path may have 107 bytes only; with
     /// the generation, so that the end of one launch never removes the socket of the next.
     pub(super) fn socket_path(&self, key: &SeatKey, generation: Generation) -> PathBuf {
-        let digest = Sha256::digest(key.to_string().as_bytes());
-        let short: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let short = digest(key.to_string().as_bytes());
         self.state_dir.join(format!("sockets/{short}.{}", generation.0))
+    }
+
+    /// The folder of what is kept of templates.
+    pub(super) fn templates_folder(&self) -> PathBuf {
+        self.state_dir.join("templates")
+    }
+
+    /// The path of a template's socket.
+    pub(super) fn template_socket_path(&self, number: u64) -> PathBuf {
+        self.state_dir.join(format!("sockets/template.{number}"))
+    }
+
+    /// The start of the machine in which process numbers mean something.
+    pub(super) fn boot_id(&self) -> &str {
+        &self.boot_id
     }
 
     /// A program of ours in a file, for an interpreter to run.
@@ -86,6 +100,9 @@ impl Shared {
     /// It cannot be written.
     pub(super) fn program(&self, name: &str, text: &str) -> io::Result<PathBuf> {
         let path = self.state_dir.join("programs").join(name);
+        if let Some(folder) = path.parent() {
+            files::make_private_folder(folder)?;
+        }
         if fs::read_to_string(&path).is_ok_and(|present| present == text) {
             return Ok(path);
         }
@@ -118,9 +135,9 @@ impl Shared {
         self.processes.forget(started);
     }
 
-    /// See [`super::Launcher::survivors`]. Blocks for as long as it takes to end what does not
-    /// belong.
-    pub(super) fn survivors(&self) -> Vec<Started> {
+    /// See [`super::Launcher::survivors`]. `templates` are the marks and sockets of those that live.
+    /// Blocks for as long as it takes to end what does not belong.
+    pub(super) fn survivors(&self, templates: &[(String, PathBuf)]) -> Vec<Started> {
         let (here, gone): (Vec<Record>, Vec<Record>) =
             self.records.read_all().into_iter().partition(|record| {
                 record.boot_id == self.boot_id && self.processes.lives(&record.started)
@@ -139,8 +156,9 @@ impl Shared {
             self.remember_log(&record.started.key, &record.log_file);
         }
         let adopted: Vec<Started> = here.into_iter().map(|record| record.started).collect();
-        self.processes.end_strays(&adopted);
-        self.remove_other_sockets(&adopted);
+        let (marks, sockets): (Vec<String>, Vec<PathBuf>) = templates.iter().cloned().unzip();
+        self.processes.end_strays(&adopted, &marks);
+        self.remove_other_sockets(&adopted, &sockets);
         adopted
     }
 
@@ -158,12 +176,13 @@ impl Shared {
         self.log_files.lock().get(key).cloned()
     }
 
-    fn remove_other_sockets(&self, adopted: &[Started]) {
+    fn remove_other_sockets(&self, adopted: &[Started], templates: &[PathBuf]) {
         let used = |path: &Path| {
-            adopted.iter().any(|started| match &started.endpoint {
-                Endpoint::Unix(socket) => &**socket == path,
-                Endpoint::Tcp(_) => false,
-            })
+            templates.iter().any(|socket| socket == path)
+                || adopted.iter().any(|started| match &started.endpoint {
+                    Endpoint::Unix(socket) => &**socket == path,
+                    Endpoint::Tcp(_) => false,
+                })
         };
         let entries = fs::read_dir(self.state_dir.join("sockets")).into_iter().flatten();
         for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
@@ -172,6 +191,11 @@ impl Shared {
             }
         }
     }
+}
+
+/// A short name for something long: 12 hexadecimal digits.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A name beside this one that nobody else uses: several launches may write at once.

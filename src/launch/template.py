@@ -7,8 +7,8 @@ rest is what `python -m streamlit run` would do. Whenever it cannot vouch for a 
 a reason, and usher spawns instead. Linux and Python 3.9 or later; anything else is refused.
 
 
-FILES   This one, template_process.py, template_modules.py, template_seat.py and template_probe.py,
-        written into one folder.
+FILES   This one, template_process.py, template_modules.py, template_imports.py, template_seat.py and
+        template_probe.py, written into one folder.
 
 START   PYTHON -I template.py --listen PATH
             The template makes the socket (0600) when it is ready, in the place of a dead one's, and
@@ -21,6 +21,7 @@ without anything that belongs to one user; a log as standard error; and one JSON
 input, up to its end. Every key has a default:
 
     "preload": []   module names of the configuration
+    "scripts": []   paths of scripts; they are read, never run: what they say they import is imported
     "learned": []   module names that a seat wrote for `learn`
     "exclude": []   names never to import ahead; a name covers what is below it
     "warm": true    run Streamlit's commands once without a session, so that first runs are cheaper
@@ -67,7 +68,11 @@ account are turned away.
             It could not be set up and exits with code 71. Neither line: it was killed meanwhile.
         {"exited": {"pid", "start_ticks", "code", "signal"}}
             One of code and signal is null. The connection stays open until this and may be dropped
-            at any time; the seat does not notice.
+            at any time; the seat does not notice. Unless
+{"op": "fork", "hold": true}
+    was the request: then the seat is killed if the connection ends before {"op": "keep"} came on it,
+    and not even forked if it has ended already. So a usher that dies, or gives up waiting, before
+    it has written down what it asked for leaves nothing behind.
 {"op": "watch"}
     {"template": {...}}, then {"forked"} and {"exited"} of every seat, until either side closes.
     A living usher keeps one open: without any connection the template is an orphan.
@@ -83,7 +88,8 @@ Otherwise
 "template" is {"protocol": 1, "pid", "start_ticks", "python", "streamlit", "server": "starlette" or
 "tornado", "modules", "threads", "rss_bytes", "uptime_s", "start_ms", "self_test_ms", "excluded":
 [names], "skipped": {name: why it could not be imported}, "warm": "done", "off" or why not,
-"children": [{"pid", "start_ticks"}], "exited": [the last 256, as above]}.
+"children": [{"pid", "start_ticks"}], "exited": [the last 256, as above], "changed": what is no
+longer as it was when it started, so that it will not fork again, or null}.
 
 
 SPEC    script, cwd     absolute paths; required
@@ -108,7 +114,8 @@ SPEC    script, cwd     absolute paths; required
         Null stands for the default. Unknown keys are errors.
 
 A seat has its own session, default signals, and no descriptor but 0 (/dev/null), 1, 2 (the log)
-and 3 (the listener). What it cannot have of its own: the hash seed, the address layout, and what
+and 3 (the listener). By its mark, the variable USHER_SEAT, usher finds whatever is a seat's in
+/proc/PID/environ: the seat writes its own over the template's, which must be at least as long. What it cannot have of its own: the hash seed, the address layout, and what
 libraries read from the environment when the template imported them.
 """
 
@@ -128,10 +135,14 @@ import traceback
 
 STARTED = time.monotonic()
 
-OWN_MODULES = ("template_process", "template_modules", "template_seat", "template_probe")
+OWN_MODULES = (
+    *("template_process", "template_modules", "template_imports"),
+    *("template_seat", "template_probe"),
+)
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, FOLDER)  # `-I` leaves it out, and so it shall be again for everybody else
 try:
+    from template_imports import imported_by
     from template_modules import (
         NO_POOLS,
         Environment,
@@ -198,6 +209,7 @@ class Connection:
         self.fds = []
         self.asked = False
         self.watching = False
+        self.holding = False
 
     def close(self):
         close_all(self.take_fds())
@@ -206,6 +218,15 @@ class Connection:
     def take_fds(self):
         fds, self.fds = self.fds, []
         return fds
+
+    def has_gone(self):
+        """Whether the client has hung up."""
+        try:
+            return not self.stream.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def send(self, message):
         """Whether it was sent. A client that does not read what little it is sent is given up."""
@@ -231,7 +252,7 @@ class Connection:
             raise EOFError
         self.buffer += data
         if (
-            self.asked
+            (self.asked and not self.holding)
             or flags & socket.MSG_CTRUNC
             or len(self.fds) > REQUEST_FDS
             or len(self.buffer) > REQUEST_BYTES_MAX
@@ -244,6 +265,7 @@ class Connection:
             request = json.loads(self.buffer)
         except RecursionError:
             request = None
+        self.buffer = b""
         if not isinstance(request, dict):
             raise ValueError("not an object")
         return request
@@ -257,6 +279,7 @@ class Child:
         self.pidfd = os.pidfd_open(pid)
         self.status = status
         self.connection = connection
+        self.held = connection.holding
         self.start_ticks = start_ticks(pid)
 
     def name(self):
@@ -348,6 +371,8 @@ class Template:
         for child in self.children.values():
             if child.connection is connection:
                 child.connection = None
+                if child.held:
+                    signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
         if self.connections.pop(connection.stream.fileno(), None) is not None:
             self.poll.unregister(connection.stream)
         connection.close()
@@ -377,8 +402,10 @@ class Template:
 
     def answer(self, connection, request):
         operation = request.get("op")
-        if operation == "fork":
-            self.fork(connection)
+        if connection.holding:
+            self.keep(connection, operation)
+        elif operation == "fork":
+            self.fork(connection, request.get("hold") is True)
         elif operation == "stat":
             self.tell(connection, {"template": self.describe()}, last=True)
         elif operation == "watch":
@@ -414,6 +441,7 @@ class Template:
             **self.facts,
             "children": [child.name() for child in self.children.values()],
             "exited": self.exited,
+            "changed": self.environment.changed(),
         }
 
     def end(self):
@@ -426,8 +454,23 @@ class Template:
 
     # Seats
 
-    def fork(self, connection):
+    def keep(self, connection, operation):
+        """What was asked for has been written down."""
+        if operation != "keep":
+            self.fail(connection, "request", "keep, or nothing")
+            return
+        connection.holding = False
+        for child in self.children.values():
+            if child.connection is connection:
+                child.held = False
+
+    def fork(self, connection, hold):
         fds = connection.take_fds()
+        if hold and connection.has_gone():
+            close_all(fds)
+            self.drop(connection)
+            return
+        connection.holding = hold
         refusal = self.refusal(fds)
         if refusal is not None:
             close_all(fds)
@@ -584,7 +627,7 @@ class Configuration:
     """What usher wrote on standard input and, from one attempt to the next, what was found out."""
 
     KEYS = (
-        *("preload", "learned", "exclude", "warm"),
+        *("preload", "scripts", "learned", "exclude", "warm"),
         *("orphan_after_s", "self_test_timeout_s", "attempt"),
     )
 
@@ -592,6 +635,7 @@ class Configuration:
         if not isinstance(given, dict) or not given.keys() <= set(self.KEYS):
             raise ValueError(f"not an object of {', '.join(self.KEYS[:-1])}")
         self.preload = names_of(given, "preload")
+        self.scripts = names_of(given, "scripts")
         self.learned = names_of(given, "learned")
         self.exclude = names_of(given, "exclude")
         self.warm = bool(given.get("warm", True))
@@ -600,7 +644,11 @@ class Configuration:
         self.attempt = int(given.get("attempt", 1))
 
     def names(self):
-        return [] if PRELOAD in self.exclude else [*self.preload, *self.learned]
+        """What is to be imported ahead, and what of it is only a guess."""
+        if PRELOAD in self.exclude:
+            return [], set()
+        names, guesses = imported_by(self.scripts)
+        return [*self.preload, *names, *self.learned], guesses
 
     def for_next_attempt(self):
         return {**{key: getattr(self, key) for key in self.KEYS}, "attempt": self.attempt + 1}
@@ -668,11 +716,12 @@ class Start:
         return template
 
     def preload(self):
+        names, guesses = self.configuration.names()
         try:
-            self.preloader.load(self.configuration.names())
+            self.preloader.load(names, guesses)
             self.preloader.look_at_memory()
         except Intrusion as intrusion:
-            if not self.configuration.names():
+            if not names:
                 raise Refused(intrusion.because, intrusion.detail) from intrusion
             self.again_without(intrusion.module or PRELOAD, intrusion)
 
@@ -698,7 +747,7 @@ class Start:
         try:
             probe.run()
         except ProbeFailed as error:
-            if self.configuration.names():  # perhaps one of these is to blame
+            if self.configuration.names()[0]:  # perhaps one of these is to blame
                 self.again_without(PRELOAD, Intrusion("self_test", error))
             raise Refused("self_test", error) from error
         template.core_names |= set(probe.modules) - set(sys.modules)

@@ -6,13 +6,13 @@ from __future__ import annotations
 import copy
 import ctypes
 import gc
-import importlib.util
 import logging
 import mimetypes
 import os
 import site
 import sys
 import sysconfig
+from importlib.util import find_spec
 from types import ModuleType, SimpleNamespace
 
 from template_process import (
@@ -191,12 +191,13 @@ class Preloader:
             name: value for name, value in os.environ.items() if before.get(name) != value
         }
 
-    def load(self, names):
-        """Imports each name. Raises `Intrusion` at the first that leaves something behind."""
+    def load(self, names, guesses=()):
+        """Imports each name; of the guesses those that are modules. Raises `Intrusion` at the first
+        that leaves something behind."""
         for name in names:
             if name not in sys.modules and not covers(self.exclude, name):
                 package = package_of(name)
-                if self.may_import(package):
+                if self.may_import(package) and (name not in guesses or is_submodule(name)):
                     self.begin(package)
                     self.load_one(name)
 
@@ -253,11 +254,19 @@ class Preloader:
                 raise Intrusion("outside", f"{name} is {file}")
 
 
+def is_submodule(name):
+    """Whether the package around it is there and has a module of this name. Runs nothing."""
+    try:
+        return name.rpartition(".")[0] in sys.modules and find_spec(name) is not None
+    except (ImportError, ValueError, AttributeError):
+        return False
+
+
 def is_installed(package, environment):
     """Whether this top-level package is the environment's own. Looks without importing: user code
     must not run here."""
     try:
-        spec = importlib.util.find_spec(package)
+        spec = find_spec(package)
     except (ImportError, ValueError, AttributeError):
         return False
     if spec is None:

@@ -100,6 +100,25 @@ def write_command_line(title):
             memory.write(title.encode()[: room - 1].ljust(room, b"\0"))
 
 
+def write_variable(name, value):
+    """Overwrites a variable in the environment that others see: the copy that the process was
+    started with, which nobody reads any more once os.environ was emptied. It cannot grow."""
+    first, last = stat_field(50), stat_field(51)
+    before, new = os.fsencode(f"{name}="), os.fsencode(value)
+    with open("/proc/self/mem", "r+b", buffering=0) as memory:
+        memory.seek(first)
+        area = b"\0" + memory.read(last - first)
+        at = area.find(b"\0" + before)
+        if at < 0:
+            raise ValueError(f"the template was started without {name}")
+        old = area[at + 1 :].split(b"\0", 1)[0]
+        room = len(old) - len(before)
+        if len(new) > room:
+            raise ValueError(f"{name} has room for {room} bytes only")
+        memory.seek(first + at + len(before))
+        memory.write(new.ljust(room, b"\0"))
+
+
 def die_with(parent):
     """The kernel kills this process when its parent ends."""
     pr_set_pdeathsig = 1

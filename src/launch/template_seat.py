@@ -30,12 +30,14 @@ from template_process import (
     python_version,
     read_all,
     write_command_line,
+    write_variable,
 )
 
 SPEC_BYTES_MAX = 4 << 20
 SETUP_FAILED = 71
 LISTENER_FD = 3
 STATUS_FD = 4
+MARK = "USHER_SEAT"
 LEARN_STEP_S = 0.5
 LEARN_QUIET_S = 2.0
 LEARN_RUN_S = 60.0
@@ -156,6 +158,8 @@ class Seat:
             self.env, self.template.own_environment
         )
         os.environ.clear()
+        if MARK in self.env:
+            write_variable(MARK, self.env[MARK])
         os.environ.update({**self.template.suggested, **self.env, **self.template.imposed})
         os.environ["STREAMLIT_SERVER_COOKIE_SECRET"] = (
             self.get("cookie_secret") or os.urandom(32).hex()
@@ -384,9 +388,8 @@ class StreamlitRun:
         for name, value in flags.items():
             option = self.options[name]
             if value is not None:
-                is_text = option.type.name == "text" and not option.multiple
                 given[option.name] = option.type_cast_value(
-                    self.context, text_of(value) if is_text else value
+                    self.context, as_given(option, value)
                 )
         return given
 
@@ -411,6 +414,13 @@ class StreamlitRun:
             print("Aborted!", file=sys.stderr)
             return 1
         return 0
+
+
+def as_given(option, value):
+    """A flag's value as the command would get it."""
+    if option.multiple:
+        return value if isinstance(value, list) else [text_of(value)]
+    return text_of(value) if option.type.name == "text" else value
 
 
 def text_of(value):
@@ -499,6 +509,7 @@ class Learner:
         self.template = template
         self.user_roots = folders(user_folders)
         self.entry = sys.modules["__main__"]
+        self.ahead = set(sys.modules)
         self.written = None
         self.writing = threading.Lock()
 
@@ -543,6 +554,7 @@ class Learner:
                 "python": python_version(),
                 "streamlit": self.template.facts["streamlit"],
                 "modules": names,
+                "new": [name for name in names if name not in self.ahead],
             }
             try:
                 write_whole(self.path, json.dumps(learned))

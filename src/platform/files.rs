@@ -13,6 +13,12 @@ pub struct Stamp {
     modified_ns: i64,
 }
 
+impl std::fmt::Display for Stamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}.{:09}", self.inode, self.modified_s, self.modified_ns)
+    }
+}
+
 /// Which file it is, whatever its name and content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -42,6 +48,21 @@ pub fn append_private(path: &Path) -> io::Result<File> {
 /// It is there, or what else the system says.
 pub fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Writes a file in the place of an earlier one. What is read is always one of the two, whole.
+/// Only one may write at a time.
+///
+/// # Errors
+/// What the system says; then the earlier one stands.
+pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let part = path.with_extension("part");
+    match std::fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    io::Write::write_all(&mut create_private(&part)?, content)?;
+    std::fs::rename(&part, path)
 }
 
 /// Whether somebody may execute this file.

@@ -223,6 +223,12 @@ impl Desk {
         let rules = known.filter_map(|key| Some((Arc::clone(key), render::rules(&snapshot, key)?)));
         let (limits, rules) = (render::limits(&snapshot), rules.collect());
         self.apply(&mut inner, Event::Configured { limits, rules });
+        self.launcher.prepare(&snapshot.apps);
+    }
+
+    /// Has the launcher make ready what will be asked of it.
+    pub(super) fn prepare(&self) {
+        self.launcher.prepare(&self.inner.lock().snapshot.apps);
     }
 
     /// The longest that a drain can take, if every process ends when it is killed.

@@ -59,6 +59,7 @@ impl Driver {
         }
         survivors.into_iter().for_each(|started| self.desk.adopt(started));
         self.desk.tell(Event::AdoptionOver);
+        self.desk.prepare();
         loop {
             let Work { jobs, notes, deadline, drained } = self.desk.work();
             notes.into_iter().for_each(|note| self.tell(note));

@@ -14,7 +14,8 @@ import streamlit as st
 st.title("안녕 " + os.environ["USHER_USER"])
 "#;
 
-fn get(endpoint: &Endpoint, path: &str) -> String {
+/// The answer to a GET.
+pub(crate) fn get(endpoint: &Endpoint, path: &str) -> String {
     fn exchange(mut stream: impl Read + Write, path: &str) -> String {
         let request = format!("GET {path} HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
@@ -93,7 +94,7 @@ async fn an_app_s_own_wishes_count() {
         script,
         python: python(),
         arguments: ["--mode", "fast", "--server.fileWatcherType=poll"].map(str::to_owned).to_vec(),
-        launch: usher::config::LaunchMode::Auto,
+        launch: usher::config::LaunchMode::Spawn,
         preload: Vec::new(),
     };
     let launch = with(fixture.launch(program), |app| {

@@ -296,6 +296,7 @@ class Seat(Served):
         flags=None,
         drop=(),
         protocol=socket.IPPROTO_TCP,
+        hold=False,
         **spec,
     ):
         address, listener = self.listen(place, unix, protocol)
@@ -314,7 +315,8 @@ class Seat(Served):
         os.write(memory, json.dumps(self.spec).encode())
         self.control = Control(template.path)
         self.asked_at = time.perf_counter()
-        self.control.send({"op": "fork"}, [memory, listener.fileno(), log])
+        request = {"op": "fork", "hold": True} if hold else {"op": "fork"}
+        self.control.send(request, [memory, listener.fileno(), log])
         os.close(memory)
         os.close(log)
         listener.close()

@@ -114,6 +114,50 @@ class Questions(unittest.TestCase):
             self.assertEqual(answer.read(), b"turned away")
 
 
+class Holding(unittest.TestCase):
+    """A seat that usher has not written down yet goes with the connection that asked for it."""
+
+    def test_it_ends_when_the_connection_ends(self):
+        seat = template.seat(hold=True)
+        seat.control.close()
+        seat.wait()
+
+    def test_it_lives_on_once_it_is_kept(self):
+        seat = template.seat(hold=True)
+        seat.control.send({"op": "keep"})
+        seat.control.close()
+        self.assertEqual(seat.run(), ["hello"])
+
+    def test_kept_or_not_its_exit_is_told(self):
+        for keep in (False, True):
+            seat = template.seat(hold=True)
+            if keep:
+                seat.control.send({"op": "keep"})
+            self.assertEqual(seat.end()["signal"], 9)
+
+    def test_nothing_else_can_be_said_meanwhile(self):
+        seat = template.seat(hold=True)
+        seat.control.send({"op": "stat"})
+        self.assertEqual(seat.control.next()["error"]["code"], "request")
+        seat.wait()
+
+    def test_who_has_gone_already_gets_none(self):
+        os.kill(template.pid, signal.SIGSTOP)
+        try:
+            with Control(template.path) as control:
+                place = template.place()
+                descriptors = [place.open_log() for _ in range(3)]
+                control.send({"op": "fork", "hold": True}, descriptors)
+                for fd in descriptors:
+                    os.close(fd)
+        finally:
+            os.kill(template.pid, signal.SIGCONT)
+        with template.watch() as watching:
+            after = template.seat()
+            self.assertEqual(watching.next()["forked"]["pid"], after.pid)
+        self.assertEqual([], [name for name in template.stat()["exited"][-1:] if name["code"]])
+
+
 class Lives(unittest.TestCase):
     def test_seats_outlive_a_template_that_is_killed(self):
         with TemplateProcess() as mortal:

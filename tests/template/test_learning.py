@@ -58,6 +58,8 @@ class Learning(unittest.TestCase):
         self.assertLessEqual({"wave", "dateutil", "dateutil.easter"}, set(first["modules"]))
         self.assertNotIn("plistlib", first["modules"])
         self.assertIn("plistlib", second["modules"])
+        self.assertLessEqual({"wave", "plistlib"}, set(second["new"]))
+        self.assertLessEqual(set(second["new"]), set(second["modules"]))
         foreign = {
             "mine",
             "package_of_mine",
@@ -85,6 +87,14 @@ class Learning(unittest.TestCase):
                 .split()
             )
             self.assertLessEqual(set(second["modules"]), set(seen))
+            again = os.path.join(place.folder, "again.json")
+            seat = taught.seat(place=place, learn=again)
+            seat.run()
+            seat.kill(signal.SIGTERM)
+            self.assertEqual(seat.exited()["code"], 0)
+            told = self.learned(again)
+            self.assertFalse(set(told["new"]) & set(second["modules"]))
+            self.assertLessEqual(set(second["modules"]), set(told["modules"]))
 
     def versions(self):
         return {key: template.ready[key] for key in ("python", "streamlit")}

@@ -22,9 +22,13 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+MARK = "/상태:template:1:" + "_" * 40
+
+
 def setUpModule():
     global template
     env = {
+        "USHER_SEAT": MARK,
         "TEMPLATE_ONLY": "1",
         "TZ": "Asia/Tokyo",
         "TMPDIR": "/var/tmp",
@@ -190,6 +194,34 @@ class Apart(unittest.TestCase):
             self.assertEqual(comm.read().strip(), "usher: 지영/m")
         with open(f"/proc/{template.pid}/cmdline", "rb") as line:
             self.assertIn(b"template.py", line.read())
+
+    def test_it_carries_its_own_mark_and_so_does_what_it_starts(self):
+        text = """
+import os, subprocess, sys
+import streamlit as st
+def seen(pid):
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        names = [one for one in file.read().split(b"\\0") if one.startswith(b"USHER_SEAT")]
+    return b" ".join(names).decode()
+child = subprocess.run(["cat", "/proc/self/environ"], capture_output=True, text=True).stdout
+reading, writing = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    os.write(writing, seen("self").encode())
+    os._exit(0)
+for told in (seen("self"), os.read(reading, 1000).decode(), os.environ["USHER_SEAT"]):
+    st.write(told)
+st.write(" ".join(one for one in child.split("\\0") if one.startswith("USHER_SEAT")))
+"""
+        mark = "/상태:지영/main:17"
+        told = template.seat(text, env={"USHER_SEAT": mark}).run()
+        self.assertEqual(told, [f"USHER_SEAT={mark}"] * 2 + [mark, f"USHER_SEAT={mark}"])
+        with open(f"/proc/{template.pid}/environ", "rb") as file:
+            self.assertIn(b"\0USHER_SEAT=" + MARK.encode() + b"\0", b"\0" + file.read())
+
+    def test_a_mark_that_is_too_long_is_no_mark(self):
+        seat = template.seat(env={"USHER_SEAT": "x" * (len(MARK.encode()) + 1)})
+        self.assertEqual(seat.second["failed"]["step"], "environment")
 
     def test_its_rank_with_the_kernels_killer_is_as_asked(self):
         for asked, rank in ((None, "0"), (300, "300")):

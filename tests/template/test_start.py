@@ -10,7 +10,10 @@ import sys
 import tempfile
 import unittest
 
-from support import MadeUpEnvironment, TemplateProcess, script
+from support import LAUNCH, MadeUpEnvironment, TemplateProcess, script
+
+sys.path.insert(0, LAUNCH)
+from template_imports import imported_by  # noqa: E402
 
 SLEEPER = """
 import threading, time
@@ -177,6 +180,63 @@ class Attempts(unittest.TestCase):
                 self.assertEqual(template.seat().run(), ["hello"])
 
 
+class Scripts(unittest.TestCase):
+    """What a script says it imports is imported ahead, without running any of it."""
+
+    def test_they_are_read_with_all_that_they_are_made_of(self):
+        with tempfile.TemporaryDirectory() as folder:
+            files = {
+                "app.py": "import fine, own, no_such\nfrom sleeps_too import deep\n"
+                "from prints import *\nopen('ran', 'w')\nst.Page('shown.py')\n"
+                "def later():\n    import sleeps\nif 1:\n    import wave\n",
+                "own.py": "from inner import part\n",
+                "inner/part.py": "from . import beside\n",
+                "inner/beside.py": "import plistlib\n",
+                "pages/1_page.py": "import colorsys\nst.dataframe()\n",
+                "shown.py": "try:\n    import chunk_that_is_not, mailcap_not\nexcept ImportError:"
+                "\n    import netrc\n",
+                "broken.py": "def (:",
+            }
+            for name, text in files.items():
+                os.makedirs(os.path.dirname(f"{folder}/{name}"), exist_ok=True)
+                with open(f"{folder}/{name}", "w") as file:
+                    file.write(text)
+            scripts = [f"{folder}/{name}" for name in ("app.py", "broken.py", "none.py")]
+            names, guesses = imported_by(scripts)
+            self.assertEqual(
+                names,
+                [
+                    *("fine", "plistlib", "no_such", "sleeps_too", "sleeps_too.deep", "prints"),
+                    *("wave", "chunk_that_is_not", "mailcap_not", "netrc", "colorsys"),
+                    *("pandas", "pyarrow"),
+                ],
+            )
+            self.assertEqual(guesses, {"sleeps_too.deep"})
+            exclude = ["pandas", "pyarrow", "sleeps_too"]
+            with TemplateProcess(
+                python=made.python, scripts=scripts, exclude=exclude, cwd=folder
+            ) as template:
+                self.assertEqual(
+                    set(template.checked().ready["skipped"]),
+                    {"no_such", "chunk_that_is_not", "mailcap_not"},
+                )
+                text = "import sys, streamlit\nstreamlit.write(' '.join(sys.modules))\n"
+                loaded = set(template.seat(text).run()[0].split())
+                self.assertLessEqual({"fine", "plistlib", "wave", "netrc", "colorsys"}, loaded)
+                self.assertFalse({"own", "inner", "sleeps"} & loaded)
+            self.assertFalse(os.path.exists(f"{folder}/ran"))
+
+    def test_a_guess_that_is_no_module_is_nothing_to_tell(self):
+        with tempfile.TemporaryDirectory() as folder:
+            script = f"{folder}/app.py"
+            with open(script, "w") as file:
+                file.write("from json import tool, dumps\nfrom os import path\n")
+            with TemplateProcess(python=made.python, scripts=[script]) as template:
+                self.assertEqual(template.checked().ready["skipped"], {})
+                text = "import sys, streamlit\nstreamlit.write(str('json.tool' in sys.modules))\n"
+                self.assertEqual(template.seat(text).run(), ["True"])
+
+
 class Refusing(unittest.TestCase):
     def test_a_thread_at_the_time_of_a_fork(self):
         with TemplateProcess(python=made.python, preload=["late"]) as template:
@@ -190,7 +250,9 @@ class Refusing(unittest.TestCase):
             self.assertEqual(template.checked().seat().get()[0], 200)
             made.write("__pycache__/fine.pyc", "")  # compiled files come and go
             self.assertEqual(template.seat().get()[0], 200)
+            self.assertIsNone(template.stat()["changed"])
             made.write("pandas-99.0.dist-info/METADATA", "")
+            self.assertEqual(template.stat()["changed"], made.site)
             refused = template.seat().first["error"]
             self.assertEqual(refused, {"code": "environment_changed", "detail": made.site})
 
