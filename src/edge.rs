@@ -121,9 +121,13 @@ impl<D: Doorkeeper> Edge<D> {
     pub async fn drain(&self, limit: Duration) -> usize {
         /// For connections that are cut off to be gone.
         const CUT_OFF_LIMIT: Duration = Duration::from_secs(1);
+        /// A client that has just been let in gets its first request answered.
+        const FIRST_REQUESTS_LIMIT: Duration = Duration::from_millis(250);
         self.leaving.send_replace(true);
-        self.hall.proxy.http_cleanup().await;
         let connections = &self.hall.connections;
+        // Whether all have ended or not: it goes on.
+        let _ = tokio::time::timeout(FIRST_REQUESTS_LIMIT, connections.emptied()).await;
+        self.hall.proxy.http_cleanup().await;
         if tokio::time::timeout(limit, connections.emptied()).await.is_ok() {
             return 0;
         }

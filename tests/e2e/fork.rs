@@ -27,7 +27,10 @@ async fn told(caller: &Caller, app: &str, name: &str) -> Value {
 async fn portrait(door: &Door) -> Value {
     let mut told = told(&door.jiyoung(), "main", "same").await;
     let environment = told["environment"].as_object_mut().expect("an environment");
-    assert!(environment.remove("PORT").is_some(), "PORT is given");
+    // Each launch and each door has its own.
+    for own in ["PORT", "USHER_SEAT", "STREAMLIT_SERVER_COOKIE_SECRET"] {
+        assert!(environment.remove(own).is_some(), "{own} is given");
+    }
     let text =
         told.to_string().replace(door.path("").to_str().unwrap().trim_end_matches('/'), "DOOR");
     serde_json::from_str(&text).expect("JSON")

@@ -229,7 +229,10 @@ async fn a_seat_whose_user_was_removed_while_usher_was_down_is_ended() {
         (!lives(pid)).then_some(())
     })
     .await;
-    assert!(door.seat("jiyoung", "tool").await.is_none());
+    until("the seat to be forgotten", async || {
+        door.seat("jiyoung", "tool").await.is_none().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
