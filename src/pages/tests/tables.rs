@@ -76,6 +76,7 @@ fn used_keys() -> BTreeSet<String> {
     used.extend(reason_keys(&sample::too_many_reasons()));
     used.extend(reason_keys(&sample::stopped_reasons()));
     used.extend(reason_keys(&sample::error_reasons()));
+    used.extend(reason_keys(&sample::admin_reasons()));
     used.extend((1..=12).map(|month| format!("month.m{month}")));
     used.insert("moment.in_year".to_owned());
     used.extend(["days", "hours", "minutes", "seconds"].map(|unit| format!("unit.{unit}")));
@@ -136,6 +137,7 @@ fn codes_are_unique_over_all_families() {
         .chain(codes(&sample::too_many_reasons()))
         .chain(codes(&sample::stopped_reasons()))
         .chain(codes(&sample::error_reasons()))
+        .chain(codes(&sample::admin_reasons()))
         .collect();
     let unique: BTreeSet<&str> = codes.iter().copied().collect();
     assert_eq!(unique.len(), codes.len());
@@ -150,7 +152,8 @@ fn korean_is_polite_and_english_has_no_hangul() {
         assert!(text.values().all(|text| !text.chars().any(is_hangul)), "{key}");
     }
     let korean = table(Language::Korean);
-    for section in ["restricted", "failure", "full", "too_many", "stopped", "error"] {
+    for section in ["restricted", "failure", "full", "too_many", "stopped", "error", "admin_error"]
+    {
         for (key, text) in korean.section(section) {
             let is_sentence =
                 !key.ends_with("title") && key.contains('.') || key.starts_with("hint");
