@@ -18,8 +18,6 @@ mod questions;
 mod read;
 pub mod router;
 pub mod sample;
-#[cfg(test)]
-mod tests;
 mod told;
 mod views;
 
@@ -52,11 +50,7 @@ impl Admin {
     ///
     /// # Errors
     /// Why it is not answered.
-    pub async fn answer(
-        &self,
-        asked: &Asked<'_>,
-        body: &mut dyn Body,
-    ) -> Result<Outcome, Refusal> {
+    pub async fn answer(&self, asked: &Asked<'_>, body: &mut dyn Body) -> Result<Outcome, Refusal> {
         match router::find(asked.method(), asked.rest) {
             Found::Route(route, captured) => self.follow(asked, route.what, &captured, body).await,
             Found::Elsewhere(rest) => {

@@ -9,6 +9,7 @@
 mod admin_reason;
 mod amounts;
 mod assets;
+mod calendar;
 mod engine;
 mod failure;
 mod files;

@@ -25,8 +25,7 @@ impl Admin {
         app: &str,
     ) -> Result<SeatKey, AdminReason> {
         let snapshot = &asked.in_force.snapshot;
-        let is_meant =
-            |key: &SeatKey| key.user.as_str() == user && key.app.as_str() == app;
+        let is_meant = |key: &SeatKey| key.user.as_str() == user && key.app.as_str() == app;
         let seats = self.operations.supervisor().seats();
         if let Some(seat) = seats.iter().find(|seat| is_meant(&seat.key)) {
             return Ok(SeatKey::clone(&seat.key));

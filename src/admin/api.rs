@@ -34,9 +34,7 @@ impl Admin {
         let in_force = asked.in_force;
         let snapshot = &in_force.snapshot;
         Ok(match document {
-            Document::Description => {
-                answer(200, &openapi::description(&asked.common.admin_path))
-            }
+            Document::Description => answer(200, &openapi::description(&asked.common.admin_path)),
             Document::Seats => {
                 answer(200, &json::Seats { seats: self.operations.seats_json(snapshot) })
             }
@@ -216,7 +214,7 @@ impl Admin {
 pub(super) fn today(snapshot: &Snapshot, now: crate::clock::Timestamp) -> jiff::civil::Date {
     jiff::Timestamp::from_millisecond(now.0)
         .unwrap_or_default()
-        .to_zoned(snapshot.timezone.clone())
+        .to_zoned_datetime(snapshot.timezone.clone())
         .date()
 }
 

@@ -93,8 +93,20 @@ impl Admin {
     async fn visits_csv(&self, asked: &Asked<'_>) -> Result<Outcome, Refusal> {
         let snapshot = &asked.in_force.snapshot;
         let mut table = Table::new(&[
-            "id", "user", "role", "app", "address", "browser", "started_at", "ended_at", "dwell_s",
-            "active_s", "requests", "in_bytes", "out_bytes", "ended_because",
+            "id",
+            "user",
+            "role",
+            "app",
+            "address",
+            "browser",
+            "started_at",
+            "ended_at",
+            "dwell_s",
+            "active_s",
+            "requests",
+            "in_bytes",
+            "out_bytes",
+            "ended_because",
         ]);
         let mut query = asked.visit_query(ROWS_MAX)?;
         query.limit = Limit::new(ROWS_MAX);
@@ -166,7 +178,12 @@ impl Admin {
             }
             "hour" => {
                 table = Table::new(&[
-                    "weekday", "hour", "visits", "dwell_s", "active_s", "people_mean",
+                    "weekday",
+                    "hour",
+                    "visits",
+                    "dwell_s",
+                    "active_s",
+                    "people_mean",
                 ]);
                 for hour in &told.hours {
                     table.row([

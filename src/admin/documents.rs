@@ -66,8 +66,7 @@ impl Here {
     pub(super) fn of(stays: &[std::sync::Arc<LiveStay>]) -> Self {
         let mut here = HashMap::new();
         for stay in stays {
-            let entry =
-                here.entry(stay.key.user.as_str().to_owned()).or_insert((0, stay.began_at));
+            let entry = here.entry(stay.key.user.as_str().to_owned()).or_insert((0, stay.began_at));
             entry.0 += 1;
             entry.1 = entry.1.min(stay.began_at);
         }

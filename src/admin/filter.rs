@@ -33,7 +33,7 @@ fn time(text: &str, end: End, zone: &TimeZone) -> Option<Timestamp> {
         };
         day.to_datetime(jiff::civil::Time::midnight())
     };
-    let zoned = local.to_zoned(zone.clone()).ok()?;
+    let zoned = local.to_zoned_datetime(zone.clone()).ok()?;
     Some(Timestamp(zoned.timestamp().as_millisecond()))
 }
 

@@ -61,9 +61,7 @@ pub(super) fn description(admin_path: &str) -> Value {
 
 fn operation(route: &Route, told: Told, error: &Value) -> Value {
     let mut answers = Map::new();
-    let answer = |what: &str, schema: &Value| {
-        json!({ "description": what, "content": { "application/json": { "schema": schema } } })
-    };
+    let answer = |what: &str, schema: &Value| json!({ "description": what, "content": { "application/json": { "schema": schema } } });
     answers.insert(told.status.to_string(), answer("Done.", &told.answer));
     let common: &[u16] = match route.verb {
         Verb::Get => &[401, 403, 404],
@@ -166,12 +164,9 @@ fn told_document(document: Document, schemas: &mut Schemas) -> Told {
         Document::SeatLog => {
             ("seat_log", "The end of a seat's log.", &[], d::SeatLog::schema(schemas))
         }
-        Document::Users => (
-            "users",
-            "Users of the configuration.",
-            &["after", "limit"],
-            d::Users::schema(schemas),
-        ),
+        Document::Users => {
+            ("users", "Users of the configuration.", &["after", "limit"], d::Users::schema(schemas))
+        }
         Document::Visits => (
             "visits",
             "Visits, newest first.",

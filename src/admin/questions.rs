@@ -144,8 +144,7 @@ impl Admin {
         asked.form(body).await?;
         self.check_user(asked, user)?;
         let count = self.operations.kick(user, &asked.actor()).unwrap_or(0);
-        let told =
-            Told { user: user.to_owned(), count, ..Told::new("user_kicked", Tone::Good) };
+        let told = Told { user: user.to_owned(), count, ..Told::new("user_kicked", Tone::Good) };
         Ok(self.see(asked, &asked.path("/users"), told))
     }
 
@@ -200,11 +199,9 @@ impl Admin {
         asked.form(body).await?;
         let told = match self.reload(&asked.actor()).await {
             Ok(changes) if changes.is_empty() => Told::new("reloaded_nothing", Tone::Good),
-            Ok(changes) => Told {
-                count: changes.len(),
-                details: changes,
-                ..Told::new("reloaded", Tone::Good)
-            },
+            Ok(changes) => {
+                Told { count: changes.len(), details: changes, ..Told::new("reloaded", Tone::Good) }
+            }
             // The page itself lists the problems.
             Err(AdminReason::ConfigurationRefused { .. }) => Told {
                 count: self.operations.problems().len(),

@@ -34,5 +34,5 @@ impl Admin {
 
 /// The samples of a time until now, in at most so many points.
 pub(super) fn samples(span_ms: i64, now: Timestamp, points_max: usize) -> SampleQuery {
-    SampleQuery { from: Timestamp(now.0 - span_ms), to: Timestamp(now.0 + 1), points_max }
+    SampleQuery { from: Timestamp(now.0 - span_ms), to: Timestamp(now.0 + 1), points_max, now }
 }

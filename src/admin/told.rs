@@ -43,14 +43,7 @@ pub(super) struct Told {
 impl Told {
     /// An answer about nobody in particular.
     pub(super) fn new(word: &'static str, tone: Tone) -> Self {
-        Self {
-            word,
-            tone,
-            user: String::new(),
-            app: String::new(),
-            count: 0,
-            details: Vec::new(),
-        }
+        Self { word, tone, user: String::new(), app: String::new(), count: 0, details: Vec::new() }
     }
 }
 

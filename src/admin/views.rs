@@ -2,25 +2,17 @@
 //! templates of `templates/admin/` put into words. A page whose records cannot be read shows the
 //! rest, and says so.
 
-mod configuration;
-mod overview;
+pub(super) mod configuration;
+pub(super) mod overview;
 mod parts;
-mod seat;
-mod seats;
-mod server;
-mod statistics;
-mod records;
-mod users;
+pub(super) mod records;
+pub(super) mod seat;
+pub(super) mod seats;
+pub(super) mod server;
+pub(super) mod statistics;
+pub(super) mod users;
 
-pub(super) use configuration::ConfigurationPage;
-pub(super) use overview::Overview;
 pub(super) use parts::{Alert, EventLine, Presence, VisitLine, Word};
-pub(super) use records::{EventsPage, Filter, VisitsPage};
-pub(super) use seat::SeatPage;
-pub(super) use seats::{SeatLine, SeatsPage};
-pub(super) use server::ServerPage;
-pub(super) use statistics::StatisticsPage;
-pub(super) use users::UsersPage;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -108,11 +100,7 @@ pub(super) fn render<C: Serialize>(
 
 impl Admin {
     /// One of the pages.
-    pub(super) async fn page(
-        &self,
-        asked: &Asked<'_>,
-        page: PageName,
-    ) -> Result<Outcome, Refusal> {
+    pub(super) async fn page(&self, asked: &Asked<'_>, page: PageName) -> Result<Outcome, Refusal> {
         let in_force = asked.in_force;
         Ok(match page {
             PageName::Overview => {
@@ -207,9 +195,7 @@ impl Admin {
             page: page.as_str(),
             told,
             alerts: self.alerts(page),
-            live: live.map(|live| {
-                asked.path(&format!("/live{live}{}", query.unwrap_or_default()))
-            }),
+            live: live.map(|live| asked.path(&format!("/live{live}{}", query.unwrap_or_default()))),
             content,
         }
     }

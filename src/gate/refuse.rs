@@ -9,6 +9,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode, header};
 use parking_lot::Mutex;
 
+use super::administer::is_call;
 use super::{Asking, ForwardPlan, Gate};
 use crate::account::EventFact;
 use crate::answer::{Answer, Incident};
@@ -140,7 +141,8 @@ impl Gate {
         self.note(asking, &problem, incident);
         let common = self.common(asking, Some(incident));
         let pages = &asking.in_force.pages;
-        let rendered = if wants_json(&asking.head.parts.headers) {
+        let is_json = wants_json(&asking.head.parts.headers) || is_call(asking);
+        let rendered = if is_json {
             pages.render_json(&problem, asking.language(), &common)
         } else {
             pages.render(&view::Page::Problem(problem), asking.language(), &common)

@@ -104,19 +104,8 @@ pub const DAYS: &[&str] = &["7d", "30d", "90d", "365d"];
 
 /// What charts are about (`chart.WORD`).
 pub const CHARTS: &[&str] = &[
-    "cpu",
-    "memory",
-    "disk",
-    "swap",
-    "load",
-    "network",
-    "received",
-    "sent",
-    "visits",
-    "people",
-    "dwell",
-    "active",
-    "hours",
+    "cpu", "memory", "disk", "swap", "load", "network", "received", "sent", "visits", "people",
+    "dwell", "active", "hours",
 ];
 
 /// What is worth an alert on every administrator's page (`alert.WORD`).

@@ -42,11 +42,7 @@ fn parse(line: &str) -> Option<(u64, u32, u64)> {
     let (_, tail) = line.rsplit_once(')')?;
     let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-    Some((
-        number(11)?.saturating_add(number(12)?),
-        u32::try_from(number(17)?).ok()?,
-        number(21)?,
-    ))
+    Some((number(11)?.saturating_add(number(12)?), u32::try_from(number(17)?).ok()?, number(21)?))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::scale::{Scale, Unit};
 use super::{PLOT_HEIGHT_PX, PlaceTick, ValueTick, anchor, height, rounded, value_ticks};
 
 /// The most labels at the lower edge.
-const LABELS_MAX: usize = 5;
+const LABELS_MAX: usize = 4;
 /// The part of a bar's room that it fills.
 const FILLED: f64 = 0.72;
 /// A bar is at least this high if there is something, in pixels.
@@ -128,8 +128,8 @@ mod tests {
     fn the_newest_bar_has_a_label_and_few_others() {
         let chart = bars(Unit::Seconds, &given(&[(1.0, 0.0); 31]));
         let labels: Vec<_> = chart.places.iter().map(|place| place.at.as_str()).collect();
-        assert_eq!(labels, ["2", "9", "16", "23", "30"]);
-        assert_eq!(chart.places[4].anchor, "end");
+        assert_eq!(labels, ["6", "14", "22", "30"]);
+        assert_eq!(chart.places[3].anchor, "end");
     }
 
     #[test]

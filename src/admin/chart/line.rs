@@ -160,7 +160,8 @@ fn stretches(points: &[Point], step_ms: u64) -> impl Iterator<Item = &[Point]> {
 fn rows(lines: &[Line], span: Span, shown: &dyn Fn(Timestamp) -> String) -> Vec<Row> {
     let Some(first) = lines.iter().max_by_key(|line| line.points.len()) else { return Vec::new() };
     let every = first.points.len().div_ceil(ROWS_MAX).max(1);
-    let half_step = span.step_ms as f64 / 2.0 / (span.to.0 - span.from.0).max(1) as f64 * PLOT_WIDTH;
+    let half_step =
+        span.step_ms as f64 / 2.0 / (span.to.0 - span.from.0).max(1) as f64 * PLOT_WIDTH;
     let row = |(number, point): (usize, &Point)| {
         let place = span.place(point.at);
         let (begin, end) = ((place - half_step).max(0.0), (place + half_step).min(PLOT_WIDTH));

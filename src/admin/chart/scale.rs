@@ -48,7 +48,8 @@ impl Scale {
             Unit::Bytes | Unit::BytesPerSecond => binary(largest.max(1024.0) / STEPS_MAX),
             Unit::Seconds => duration(largest.max(4.0) / STEPS_MAX),
         };
-        let steps = if unit == Unit::Percent { STEPS_MAX } else { (largest / step).ceil().max(1.0) };
+        let steps =
+            if unit == Unit::Percent { STEPS_MAX } else { (largest / step).ceil().max(1.0) };
         Self { top: steps * step, step }
     }
 
@@ -103,7 +104,11 @@ mod tests {
             (0.0, Unit::Bytes, vec![0.0, 256.0]),
             (50.0, Unit::Seconds, vec![0.0, 15.0, 30.0, 45.0, 60.0]),
             (10_000.0, Unit::Seconds, vec![0.0, 3_600.0, 7_200.0, 10_800.0]),
-            (3_000_000.0, Unit::Seconds, vec![0.0, 864_000.0, 1_728_000.0, 2_592_000.0, 3_456_000.0]),
+            (
+                3_000_000.0,
+                Unit::Seconds,
+                vec![0.0, 864_000.0, 1_728_000.0, 2_592_000.0, 3_456_000.0],
+            ),
         ] {
             let scale = Scale::of(largest, unit);
             assert_eq!(scale.ticks().collect::<Vec<_>>(), expected, "{largest} {unit:?}");

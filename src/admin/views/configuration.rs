@@ -74,8 +74,7 @@ mod tests {
         ] {
             assert_eq!(split(path), expected);
         }
-        let setting =
-            |path: &str| json::Setting { path: path.to_owned(), value: String::new() };
+        let setting = |path: &str| json::Setting { path: path.to_owned(), value: String::new() };
         let found = groups(&["listen", "limits.seats", "hosts", "limits.upload"].map(setting));
         let shape: Vec<_> =
             found.iter().map(|group| (group.name.as_str(), group.settings.len())).collect();

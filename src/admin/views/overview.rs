@@ -105,8 +105,7 @@ impl MachineCharts {
         now: Timestamp,
         snapshot: &Snapshot,
     ) -> Self {
-        let span =
-            Span { from: Timestamp(now.0 - span_ms), to: now, step_ms: series.step_ms };
+        let span = Span { from: Timestamp(now.0 - span_ms), to: now, step_ms: series.step_ms };
         let line = |name, value: &dyn Fn(&MachinePoint) -> f64| Line {
             name,
             points: series
@@ -126,8 +125,7 @@ impl MachineCharts {
         let memory = line("memory", &|point| point.memory_bytes as f64);
         let swap = line("swap", &|point| point.swap_bytes as f64);
         let has_swap = last.is_some_and(|point| point.swap_bytes > 0);
-        let memory_lines: Vec<Line> =
-            if has_swap { vec![memory, swap] } else { vec![memory] };
+        let memory_lines: Vec<Line> = if has_swap { vec![memory, swap] } else { vec![memory] };
         let load = line("load", &|point| point.load_1m);
         let received = line("received", &|point| point.network_in_bytes_per_s);
         let sent = line("sent", &|point| point.network_out_bytes_per_s);

@@ -162,8 +162,6 @@ impl Admin {
     ) -> Vec<EventLine> {
         let found = self.ask(move |reports| reports.events(&query)).await;
         let rows = found.map(|page| page.rows).unwrap_or_default();
-        rows.iter()
-            .map(|row| EventLine::new(documents::event(row, snapshot), snapshot))
-            .collect()
+        rows.iter().map(|row| EventLine::new(documents::event(row, snapshot), snapshot)).collect()
     }
 }

@@ -83,9 +83,7 @@ impl Filter {
 impl Place {
     fn of(asked: &Asked<'_>, after: Option<&str>) -> Self {
         Self {
-            newest: asked
-                .parameter("after")
-                .map(|_| asked.address_with(&[("after", None)])),
+            newest: asked.parameter("after").map(|_| asked.address_with(&[("after", None)])),
             older: after.map(|after| asked.address_with(&[("after", Some(after))])),
         }
     }

@@ -137,8 +137,7 @@ impl Admin {
         let (user, app) = (key.user.to_string(), key.app.to_string());
         let query = samples(span_ms, now, POINTS_MAX);
         let series = self.ask(move |reports| reports.seat(&user, &app, &query)).await.ok()?;
-        let memory_max_bytes =
-            snapshot.app(key.app.as_str()).and_then(|app| app.memory_max_bytes);
+        let memory_max_bytes = snapshot.app(key.app.as_str()).and_then(|app| app.memory_max_bytes);
         Some(charts(&series, span_ms, now, memory_max_bytes, snapshot))
     }
 }
@@ -161,9 +160,8 @@ pub(in crate::admin) fn charts(
             .collect(),
     };
     let shown = |at| rfc3339(at, snapshot);
-    let draw = |unit, ceiling, line| {
-        lines(unit, span, &[line], ceiling, &snapshot.timezone, &shown)
-    };
+    let draw =
+        |unit, ceiling, line| lines(unit, span, &[line], ceiling, &snapshot.timezone, &shown);
     (
         draw(Unit::Cores, None, line("cpu", &|point| point.cpu_cores)),
         draw(

@@ -75,9 +75,7 @@ pub(in crate::admin) fn actions(state: SeatState, tabs: u32) -> Vec<&'static str
     let actions: &[SeatAction] = match state {
         SeatState::Absent | SeatState::Backoff | SeatState::Failed => &[SeatAction::Start],
         SeatState::Starting | SeatState::Probing => &[SeatAction::Stop],
-        SeatState::Ready if tabs > 0 => {
-            &[SeatAction::Restart, SeatAction::Kick, SeatAction::Stop]
-        }
+        SeatState::Ready if tabs > 0 => &[SeatAction::Restart, SeatAction::Kick, SeatAction::Stop],
         SeatState::Ready => &[SeatAction::Restart, SeatAction::Stop],
         SeatState::Stopping => &[],
     };

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::super::{Admin, json};
+use super::Range;
 use super::overview::MachineCharts;
 use super::parts::{Word, ago_s};
-use super::Range;
 use crate::operate::InForce;
 use crate::pages::words;
 

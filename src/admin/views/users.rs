@@ -63,8 +63,7 @@ impl Admin {
     ) -> Result<UsersPage, AdminReason> {
         let snapshot = &asked.in_force.snapshot;
         let search = asked.parameter("search").unwrap_or_default();
-        let found: Vec<_> =
-            snapshot.users.iter().filter(|user| is_found(user, &search)).collect();
+        let found: Vec<_> = snapshot.users.iter().filter(|user| is_found(user, &search)).collect();
         let page = page_number(asked)?.min(found.len().saturating_sub(1) / ROWS);
         let shown: Vec<_> = found.iter().skip(page * ROWS).take(ROWS).collect();
         let names: Vec<String> = shown.iter().map(|user| user.name.to_string()).collect();
