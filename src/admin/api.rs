@@ -1,5 +1,7 @@
 //! The API: documents that are read, and orders. Every answer is a document of `json`.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::asked::{Asked, Outcome, Refusal, json as answer, read};
@@ -124,7 +126,7 @@ impl Admin {
             .await
             // Who may come is known without the records too.
             .unwrap_or_default();
-        let here = Here::of(&self.operations.account().stays());
+        let here = Here::of(&self.operations.account().present());
         let users = shown
             .iter()
             .enumerate()
@@ -198,13 +200,19 @@ impl Admin {
         self.ask(move |reports| reports.statistics(&query)).await
     }
 
-    /// The machine, this process and its records.
-    pub(super) async fn server(&self, snapshot: &Snapshot) -> json::Server {
+    /// The machine, this process and what it keeps.
+    pub(super) async fn server(&self, snapshot: &Arc<Snapshot>) -> json::Server {
         let storage = self.ask(|reports| reports.storage()).await.ok();
+        let now = self.operations.clock().wall();
+        let files = Arc::clone(snapshot);
+        let certificates = tokio::task::spawn_blocking(move || Self::certificates(&files, now));
         json::Server {
             machine: documents::machine(&self.operations.machine()),
             process: self.process(snapshot),
             database: storage.map(|storage| documents::database(&storage, snapshot)),
+            records_problem: self.operations.books().problem(),
+            backups: self.backups(snapshot),
+            certificates: certificates.await.unwrap_or_default(),
             counts: documents::counts(self.operations.account().counters()),
         }
     }

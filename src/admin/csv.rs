@@ -4,13 +4,13 @@
 use super::Admin;
 use super::asked::{Asked, Outcome, Refusal};
 use super::documents;
-use super::json::Amounts;
 use super::router::Sheet;
-use crate::pages::AdminReason;
+use crate::account::report;
 use crate::store::{Limit, ROWS_MAX};
 
 /// The most visits of one file.
 pub(super) const VISITS_MAX: usize = 20 * ROWS_MAX;
+const CSV: &str = "text/csv; charset=utf-8";
 /// U+FEFF, by which spreadsheets know UTF-8.
 const MARK: &str = "\u{feff}";
 
@@ -48,38 +48,7 @@ fn quoted(cell: &str) -> String {
 }
 
 fn file(name: &str, table: Table) -> Outcome {
-    Outcome::File {
-        name: format!("{name}.csv"),
-        content_type: "text/csv; charset=utf-8",
-        content: table.0.into(),
-    }
-}
-
-const AMOUNTS: [&str; 9] = [
-    "visits",
-    "people",
-    "dwell_s",
-    "active_s",
-    "dwell_mean_s",
-    "dwell_median_s",
-    "requests",
-    "in_bytes",
-    "out_bytes",
-];
-
-fn amounts(amounts: &Amounts) -> [String; 9] {
-    let maybe = |number: Option<f64>| number.map(|number| number.to_string()).unwrap_or_default();
-    [
-        amounts.visits.to_string(),
-        amounts.people.to_string(),
-        amounts.dwell_s.to_string(),
-        amounts.active_s.to_string(),
-        maybe(amounts.dwell_mean_s),
-        maybe(amounts.dwell_median_s),
-        amounts.requests.to_string(),
-        amounts.in_bytes.to_string(),
-        amounts.out_bytes.to_string(),
-    ]
+    Outcome::File { name: format!("{name}.csv"), content_type: CSV, content: table.0.into() }
 }
 
 impl Admin {
@@ -140,69 +109,17 @@ impl Admin {
         Ok(file("visits", table))
     }
 
-    /// `by=` says what a row is: a day, a week, a user, an app, a seat or an hour of the week.
+    /// The same table as `usher report` prints.
     async fn statistics_csv(&self, asked: &Asked<'_>) -> Result<Outcome, Refusal> {
         let found = self.statistics(self.statistics_query(asked)?).await?;
-        let told = documents::statistics(&found, &asked.in_force.snapshot);
-        let by = asked.parameter("by").unwrap_or_else(|| "day".to_owned());
-        let with = |names: &[&str]| Table::new(&[names, &AMOUNTS[..]].concat());
-        let mut table;
-        match by.as_str() {
-            "day" => {
-                table = with(&["date"]);
-                for day in &told.days {
-                    table.row([day.date.0.clone()].into_iter().chain(amounts(&day.amounts)));
-                }
-            }
-            "week" => {
-                table = with(&["week", "monday"]);
-                for week in &told.weeks {
-                    let names = [week.week.clone(), week.monday.0.clone()];
-                    table.row(names.into_iter().chain(amounts(&week.amounts)));
-                }
-            }
-            "user" | "app" | "seat" => {
-                table = with(&["user", "app"]);
-                let shares = match by.as_str() {
-                    "user" => &told.users,
-                    "app" => &told.apps,
-                    _ => &told.seats,
-                };
-                for share in shares {
-                    let names = [
-                        share.user.clone().unwrap_or_default(),
-                        share.app.clone().unwrap_or_default(),
-                    ];
-                    table.row(names.into_iter().chain(amounts(&share.amounts)));
-                }
-            }
-            "hour" => {
-                table = Table::new(&[
-                    "weekday",
-                    "hour",
-                    "visits",
-                    "dwell_s",
-                    "active_s",
-                    "people_mean",
-                ]);
-                for hour in &told.hours {
-                    table.row([
-                        hour.weekday.to_string(),
-                        hour.hour.to_string(),
-                        hour.visits.to_string(),
-                        hour.dwell_s.to_string(),
-                        hour.active_s.to_string(),
-                        hour.people_mean.to_string(),
-                    ]);
-                }
-            }
-            _ => {
-                let reason = AdminReason::BadParameter { name: "by", value: by, example: "week" };
-                return Err(reason.into());
-            }
-        }
-        let name = format!("statistics-by-{by}-{}-{}", told.from.0, told.to.0);
-        Ok(file(&name, table))
+        let mut text = MARK.as_bytes().to_vec();
+        // Writing to memory cannot fail.
+        let _ = report::write(&mut text, &found, report::Format::Csv, asked.zone());
+        Ok(Outcome::File {
+            name: format!("statistics-{}-{}.csv", found.from, found.to),
+            content_type: CSV,
+            content: text.into(),
+        })
     }
 }
 

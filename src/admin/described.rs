@@ -147,28 +147,49 @@ pub(super) fn object(sentence: &str, fields: Vec<(&'static str, Value)>) -> Valu
     )
 }
 
-/// Structs of the API: each with its fields, their kinds and a sentence about each.
+/// Structs of the API: each with its fields, their kinds and a sentence about each. A field after
+/// `with` gives its own fields to the object instead of being one.
 macro_rules! described {
     ($(
         $(#[doc = $doc:literal])+
-        $name:ident { $( $(#[doc = $about:literal])+ $field:ident: $kind:ty, )+ }
+        $name:ident {
+            $( $(#[doc = $about:literal])+ $field:ident: $kind:ty, )+
+            $( with $inner:ident: $inner_kind:ty, )?
+        }
     )+) => {$(
         $(#[doc = $doc])+
         #[derive(Clone, Debug, ::serde::Serialize)]
         pub(in crate::admin) struct $name {
             $( $(#[doc = $about])+ pub(in crate::admin) $field: $kind, )+
+            $(
+                #[serde(flatten)]
+                pub(in crate::admin) $inner: $inner_kind,
+            )?
+        }
+
+        impl $name {
+            /// The fields with their schemas, in order.
+            fn fields(
+                schemas: &mut $crate::admin::described::Schemas,
+            ) -> Vec<(&'static str, ::serde_json::Value)> {
+                use $crate::admin::described::about;
+                #[allow(unused_mut, reason = "only some have fields of others")]
+                let mut fields = vec![
+                    $((
+                        stringify!($field),
+                        about(<$kind>::schema(schemas), concat!($($about),+)),
+                    ),)+
+                ];
+                $( fields.extend(<$inner_kind>::fields(schemas)); )?
+                fields
+            }
         }
 
         impl $crate::admin::described::Described for $name {
             fn schema(schemas: &mut $crate::admin::described::Schemas) -> ::serde_json::Value {
-                use $crate::admin::described::{about, object};
+                use $crate::admin::described::object;
                 schemas.named(stringify!($name), |schemas| {
-                    object(concat!($($doc),+), vec![
-                        $((
-                            stringify!($field),
-                            about(<$kind>::schema(schemas), concat!($($about),+)),
-                        ),)+
-                    ])
+                    object(concat!($($doc),+), Self::fields(schemas))
                 })
             }
         }

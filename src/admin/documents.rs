@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use super::Admin;
 use super::described::{Date, Time};
 use super::json;
-use crate::account::{Counters, LiveStay, StatusClass};
+use crate::account::{Counters, Presence, StatusClass};
+use crate::certificates::Chain;
 use crate::clock::Timestamp;
 use crate::config::{self, Proof, Snapshot};
 use crate::domain::Actor;
@@ -62,13 +63,13 @@ pub(super) fn event(row: &EventRow, snapshot: &Snapshot) -> json::Event {
 pub(super) struct Here(HashMap<String, (u32, Timestamp)>);
 
 impl Here {
-    /// Out of the open WebSockets.
-    pub(super) fn of(stays: &[std::sync::Arc<LiveStay>]) -> Self {
+    /// Out of those who have an app open.
+    pub(super) fn of(present: &[Presence]) -> Self {
         let mut here = HashMap::new();
-        for stay in stays {
-            let entry = here.entry(stay.key.user.as_str().to_owned()).or_insert((0, stay.began_at));
-            entry.0 += 1;
-            entry.1 = entry.1.min(stay.began_at);
+        for one in present {
+            let entry = here.entry(one.key.user.to_string()).or_insert((0, one.since));
+            entry.0 += u32::try_from(one.websockets).unwrap_or(u32::MAX);
+            entry.1 = entry.1.min(one.since);
         }
         Self(here)
     }
@@ -145,7 +146,7 @@ pub(super) fn statistics(found: &Statistics, snapshot: &Snapshot) -> json::Stati
         amounts: amounts(&day.amounts),
     };
     let week = |week: &crate::store::Week| json::Week {
-        week: format!("{}-W{:02}", week.year, week.week),
+        week: format!("{:04}-W{:02}", week.year, week.week),
         monday: date(week.monday),
         amounts: amounts(&week.amounts),
     };
@@ -158,18 +159,15 @@ pub(super) fn statistics(found: &Statistics, snapshot: &Snapshot) -> json::Stati
                 visits: load.visits,
                 dwell_s: seconds(load.dwell_ms),
                 active_s: seconds(load.active_ms),
-                people_mean: if load.length_ms == 0 {
-                    0.0
-                } else {
-                    load.dwell_ms as f64 / load.length_ms as f64
-                },
+                people_mean: (load.length_ms > 0)
+                    .then(|| load.dwell_ms as f64 / load.length_ms as f64),
             });
         }
     }
     json::Statistics {
         from: date(found.from),
         to: date(found.to),
-        timezone: snapshot.timezone.iana_name().unwrap_or("local").to_owned(),
+        timezone: snapshot.timezone.iana_name().map(str::to_owned),
         totals: amounts(&found.totals),
         days: found.days.iter().map(day).collect(),
         weeks: found.weeks.iter().map(week).collect(),
@@ -267,6 +265,41 @@ impl Admin {
             open_files: own.map(|own| own.open_files),
             open_files_max: own.and_then(|own| own.open_files_max),
         }
+    }
+
+    /// Scheduled copies of the database.
+    pub(super) fn backups(&self, snapshot: &Snapshot) -> json::Backups {
+        let backups = self.operations.books().backups();
+        json::Backups {
+            newest_at: backups.newest_at.map(|at| time(at, snapshot)),
+            newest: backups.newest.as_ref().map(|path| path.display().to_string()),
+            next_at: backups.next_at.map(|at| time(at, snapshot)),
+            problem: backups.problem.clone(),
+        }
+    }
+
+    /// The certificates that the file names, as they are on the disk. Blocks for a moment.
+    pub(super) fn certificates(snapshot: &Snapshot, now: Timestamp) -> Vec<json::Certificate> {
+        let files = snapshot.tls.iter().flat_map(|tls| &tls.certificates);
+        let certificate = |files: &config::CertificateFiles| {
+            let path = &files.certificate;
+            let loaded = Chain::load(path, &files.key);
+            let problem = match &loaded {
+                Ok(chain) => match chain.check_time(path, now) {
+                    Ok(()) => chain.expires_soon(path, now),
+                    Err(fault) => Some(fault.to_string()),
+                },
+                Err(fault) => Some(fault.to_string()),
+            };
+            let chain = loaded.ok();
+            json::Certificate {
+                file: path.display().to_string(),
+                names: chain.as_ref().map(|chain| chain.names().to_vec()).unwrap_or_default(),
+                until: chain.as_ref().map(|chain| time(chain.until(), snapshot)),
+                problem,
+            }
+        };
+        files.map(certificate).collect()
     }
 
     /// What is in force, and what is wrong with the file.

@@ -152,8 +152,7 @@ described! {
     Day {
         /// Which, in the configured zone.
         date: Date,
-        /// What happened.
-        amounts: Amounts,
+        with amounts: Amounts,
     }
 
     /// An ISO week.
@@ -162,8 +161,7 @@ described! {
         week: String,
         /// Its Monday.
         monday: Date,
-        /// What happened.
-        amounts: Amounts,
+        with amounts: Amounts,
     }
 
     /// What belongs to a user, an app, or a user at an app.
@@ -172,8 +170,7 @@ described! {
         user: Option<String>,
         /// The app; null: all of them.
         app: Option<String>,
-        /// What happened.
-        amounts: Amounts,
+        with amounts: Amounts,
     }
 
     /// An hour of the week, over all weeks of the range.
@@ -188,8 +185,8 @@ described! {
         dwell_s: f64,
         /// Active time that was spent in it.
         active_s: f64,
-        /// How many were here at once, on average.
-        people_mean: f64,
+        /// How many were here at once, on average; null: the range has no such hour.
+        people_mean: Option<f64>,
     }
 
     /// Visits, people and times.
@@ -198,8 +195,8 @@ described! {
         from: Date,
         /// The last one.
         to: Date,
-        /// Whose days and weeks.
-        timezone: String,
+        /// Whose days and weeks; null: a zone without a name.
+        timezone: Option<String>,
         /// All of it.
         totals: Amounts,
         /// Every day.
@@ -278,6 +275,30 @@ described! {
         oldest_visit_at: Option<Time>,
     }
 
+    /// Scheduled copies of the database.
+    Backups {
+        /// When the newest one was made.
+        newest_at: Option<Time>,
+        /// Where it is.
+        newest: Option<String>,
+        /// When the next one is due; null: there is no schedule.
+        next_at: Option<Time>,
+        /// Why the latest try failed.
+        problem: Option<String>,
+    }
+
+    /// A certificate that the file names.
+    Certificate {
+        /// The file.
+        file: String,
+        /// The names that it is for.
+        names: Vec<String>,
+        /// Until when it is valid; null: it cannot be read.
+        until: Option<Time>,
+        /// What is wrong with it, or soon will be.
+        problem: Option<String>,
+    }
+
     /// Numbers since the start.
     Counts {
         /// Answers with 1xx.
@@ -314,6 +335,12 @@ described! {
         process: Process,
         /// The records; null if they cannot be read now.
         database: Option<Database>,
+        /// Why records are not written at the moment; null: they are.
+        records_problem: Option<String>,
+        /// Scheduled copies.
+        backups: Backups,
+        /// Certificates; empty without TLS.
+        certificates: Vec<Certificate>,
         /// Numbers.
         counts: Counts,
     }

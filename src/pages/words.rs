@@ -29,6 +29,8 @@ pub const EVENT_KINDS: &[&str] = &[
     "sign_in_failed",
     "session_ended",
     "database_corrupt",
+    "backup_made",
+    "backup_failed",
 ];
 
 /// Who causes events (`event_actor.WORD`).
@@ -54,16 +56,13 @@ pub const STOPS_BECAUSE: &[&str] = &[
 
 /// Why a visit ended (`visit_end.WORD`).
 pub const VISIT_ENDS: &[&str] =
-    &["left", "seat_ended", "session_ended", "kicked", "usher_stopped", "broken", "lost"];
+    &["left", "seat_ended", "session_ended", "kicked", "usher_stopped", "broken"];
 
 /// How a seat's process came to be (`launch.WORD`).
 pub const LAUNCHES: &[&str] = &["fork", "spawn", "command", "upstream"];
 
 /// What people have to prove (`proof.WORD`).
 pub const PROOFS: &[&str] = &["address", "password", "oidc"];
-
-/// Roles (`role.WORD`).
-pub const ROLES: &[&str] = &["admin", "user"];
 
 /// How far usher is (`phase.WORD`).
 pub const PHASES: &[&str] = &["starting", "serving", "draining"];
@@ -102,11 +101,15 @@ pub const RANGES: &[&str] = &["1h", "6h", "24h", "7d", "30d"];
 /// Days that statistics are about (`days.WORD`).
 pub const DAYS: &[&str] = &["7d", "30d", "90d", "365d"];
 
+/// What a bar is (`chart.WORD_by_PERIOD`, `statistics.charts_PERIOD`).
+pub const PERIODS: &[&str] = &["day", "week"];
+
+/// What bars count (`chart.WORD_by_PERIOD`).
+pub const COUNTED: &[&str] = &["visits", "people", "dwell"];
+
 /// What charts are about (`chart.WORD`).
-pub const CHARTS: &[&str] = &[
-    "cpu", "memory", "disk", "swap", "load", "network", "received", "sent", "visits", "people",
-    "dwell", "active", "hours",
-];
+pub const CHARTS: &[&str] =
+    &["cpu", "memory", "disk", "swap", "load", "network", "received", "sent", "dwell", "active"];
 
 /// What is worth an alert on every administrator's page (`alert.WORD`).
 pub const ALERTS: &[&str] =

@@ -107,6 +107,7 @@ fn presences() -> Vec<Presence> {
         for_s: 9_000.0 / (place + 1) as f64,
         acted_s: [Some(8.0), Some(780.0), None][place % 3],
         address: format!("192.168.1.{}", 101 + place),
+        browser: "Chrome 156 · Windows 11".to_owned(),
     };
     ["지영", "현우", "서연", "도윤", "하은", "Alexander"].iter().enumerate().map(presence).collect()
 }
@@ -185,9 +186,36 @@ pub(super) fn server(is_whole: bool) -> ServerPage {
             machine: machine(),
             process,
             database: is_whole.then_some(database),
+            records_problem: (!is_whole).then(|| "no space is left for the database".to_owned()),
+            backups: backups(is_whole),
+            certificates: if is_whole { certificates() } else { Vec::new() },
             counts,
         },
     }
+}
+
+fn backups(are_made: bool) -> json::Backups {
+    let time = |text: &str| Time(format!("{text}T03:00:00.000+09:00"));
+    json::Backups {
+        newest_at: are_made.then(|| time("2026-11-22")),
+        newest: are_made.then(|| "/srv/usher/var/backups/usher-20261122-030000.db".to_owned()),
+        next_at: are_made.then(|| time("2026-11-29")),
+        problem: (!are_made).then(|| "no space is left for the copy".to_owned()),
+    }
+}
+
+fn certificates() -> Vec<json::Certificate> {
+    let certificate = |name: &str, until: Option<&str>, problem: Option<&str>| json::Certificate {
+        file: format!("/srv/usher/conf/tls/{name}.pem"),
+        names: until.iter().map(|_| name.to_owned()).collect(),
+        until: until.map(|day| Time(format!("{day}T00:00:00.000+09:00"))),
+        problem: problem.map(str::to_owned),
+    };
+    vec![
+        certificate("feature.example.com", Some("2027-02-11"), None),
+        certificate("old.example.com", Some("2026-12-01"), Some("it expires on 2026-12-01")),
+        certificate("broken.example.com", None, Some("the file has no certificate")),
+    ]
 }
 
 fn amounts(place: usize, weight: f64) -> Amounts {

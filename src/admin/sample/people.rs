@@ -58,7 +58,6 @@ fn user(place: usize, name: &str) -> UserLine {
             last_browser: is_known.then(|| "Chrome 156 · Windows 11".to_owned()),
             last_app: is_known.then(|| "main".to_owned()),
         },
-        role: Word::of(words::ROLES, role),
         proofs: proofs.iter().map(|word| Word::of(words::PROOFS, word)).collect(),
         seats: seats.collect(),
         is_self: place == 1,
@@ -209,7 +208,7 @@ const LOG: [&str; 7] = [
 fn visit(place: usize) -> json::Visit {
     let hours = 9 - place as u32 / 2;
     let goes_on = place < 2;
-    let ends = ["left", "left", "seat_ended", "broken", "kicked", "usher_stopped", "lost"];
+    let ends = ["left", "left", "seat_ended", "broken", "kicked", "usher_stopped", "something_new"];
     json::Visit {
         id: 1_200 - place as i64,
         user: NAMES[place % 8].to_owned(),

@@ -1,15 +1,10 @@
 //! The pieces that several pages show.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
 use serde::Serialize;
 
 use super::super::described::Time;
 use super::super::{Admin, documents, json};
 use super::title_of;
-use crate::account::LiveStay;
 use crate::clock::Timestamp;
 use crate::config::Snapshot;
 use crate::pages::words;
@@ -60,6 +55,7 @@ const BAD_KINDS: &[&str] = &[
     "reload_refused",
     "sign_in_failed",
     "database_corrupt",
+    "backup_failed",
 ];
 
 impl EventLine {
@@ -114,6 +110,7 @@ pub(in crate::admin) struct Presence {
     /// How long ago they did something; none: not yet.
     pub(in crate::admin) acted_s: Option<f64>,
     pub(in crate::admin) address: String,
+    pub(in crate::admin) browser: String,
 }
 
 /// How long ago something was, in seconds; whole minutes after the first, so that a page that
@@ -127,31 +124,18 @@ impl Admin {
     /// Who has an app open, longest first.
     pub(in crate::admin) fn presences(&self, snapshot: &Snapshot) -> Vec<Presence> {
         let now = self.operations.clock().wall();
-        let mut seats: BTreeMap<_, Vec<Arc<LiveStay>>> = BTreeMap::new();
-        for stay in self.operations.account().stays() {
-            seats.entry(Arc::clone(&stay.key)).or_default().push(stay);
-        }
-        let mut here: Vec<(Timestamp, Presence)> = seats
-            .into_iter()
-            .filter_map(|(key, stays)| {
-                let oldest = stays.iter().min_by_key(|stay| stay.began_at)?;
-                let acts = stays.iter().map(|stay| stay.last_act_at.load(Ordering::Relaxed));
-                let acted = acts.max().filter(|at| *at > 0).map(Timestamp);
-                let presence = Presence {
-                    user: key.user.to_string(),
-                    app: key.app.to_string(),
-                    title: title_of(snapshot, key.app.as_str()),
-                    tabs: u32::try_from(stays.len()).unwrap_or(u32::MAX),
-                    since: documents::time(oldest.began_at, snapshot),
-                    for_s: ago_s(oldest.began_at, now),
-                    acted_s: acted.map(|at| ago_s(at, now)),
-                    address: oldest.visitor.address.to_string(),
-                };
-                Some((oldest.began_at, presence))
-            })
-            .collect();
-        here.sort_by_key(|(since, _)| *since);
-        here.into_iter().map(|(_, presence)| presence).collect()
+        let line = |one: crate::account::Presence| Presence {
+            user: one.key.user.to_string(),
+            app: one.key.app.to_string(),
+            title: title_of(snapshot, one.key.app.as_str()),
+            tabs: u32::try_from(one.websockets).unwrap_or(u32::MAX),
+            since: documents::time(one.since, snapshot),
+            for_s: ago_s(one.since, now),
+            acted_s: one.last_act_at.map(|at| ago_s(at, now)),
+            address: one.address.to_string(),
+            browser: one.browser,
+        };
+        self.operations.account().present().into_iter().map(line).collect()
     }
 
     /// The newest events that a query finds, as lines; none if they cannot be read.

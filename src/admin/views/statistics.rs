@@ -41,7 +41,7 @@ pub(in crate::admin) struct Charts {
 pub(in crate::admin) struct Found {
     pub(in crate::admin) from: String,
     pub(in crate::admin) to: String,
-    pub(in crate::admin) timezone: String,
+    pub(in crate::admin) timezone: Option<String>,
     pub(in crate::admin) totals: json::Amounts,
     pub(in crate::admin) charts: Charts,
     pub(in crate::admin) days: Vec<json::Day>,
@@ -64,7 +64,7 @@ pub(in crate::admin) struct StatisticsPage {
     pub(in crate::admin) ranges: Vec<(&'static str, String)>,
     /// None: the records cannot be read.
     pub(in crate::admin) found: Option<Found>,
-    /// The address of a CSV, which lacks what a row of it is.
+    /// The address of the same as CSV.
     pub(in crate::admin) csv: String,
 }
 
@@ -94,7 +94,6 @@ impl Admin {
             ("from", Some(&filter.from)),
             ("to", Some(&filter.to)),
             ("range", None),
-            ("by", None),
         ]);
         Ok(StatisticsPage {
             range,
@@ -156,7 +155,7 @@ fn charts(told: &json::Statistics) -> Charts {
     for hour in &told.hours {
         let weekday = hours.get_mut(hour.weekday.saturating_sub(1) as usize);
         if let Some(place) = weekday.and_then(|row| row.get_mut(hour.hour as usize)) {
-            *place = hour.people_mean;
+            *place = hour.people_mean.unwrap_or(0.0);
         }
     }
     Charts {

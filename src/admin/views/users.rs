@@ -26,7 +26,6 @@ pub(in crate::admin) struct UserSeat {
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::admin) struct UserLine {
     pub(in crate::admin) user: json::User,
-    pub(in crate::admin) role: Word,
     pub(in crate::admin) proofs: Vec<Word>,
     pub(in crate::admin) seats: Vec<UserSeat>,
     /// Whether it is the administrator who looks.
@@ -74,7 +73,7 @@ impl Admin {
             })
             .await
             .unwrap_or_default();
-        let here = Here::of(&self.operations.account().stays());
+        let here = Here::of(&self.operations.account().present());
         let now = self.operations.clock().wall();
         let states = self.operations.supervisor().seats();
         let line = |(at, user): (usize, &&&std::sync::Arc<User>)| {
@@ -90,7 +89,6 @@ impl Admin {
             };
             let document = documents::user(user, &here, last, snapshot);
             UserLine {
-                role: Word::of(words::ROLES, document.role),
                 proofs: document.proofs.iter().map(|word| Word::of(words::PROOFS, word)).collect(),
                 seats: user.apps.iter().map(seat).collect(),
                 is_self: user.name == asked.permit.person().name,

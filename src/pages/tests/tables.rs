@@ -26,7 +26,35 @@ fn families() -> Vec<(&'static str, Vec<String>)> {
     }
     let admin = "overview users seats statistics visits events server configuration";
     let admin = admin.split(' ').flat_map(|page| [page.to_owned(), format!("{page}_about")]);
+    let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    fn pairs(words: &[&str], between: &str, ends: &[&str]) -> Vec<String> {
+        let mut pairs = Vec::new();
+        for word in words {
+            pairs.extend(ends.iter().map(|end| format!("{word}{between}{end}")));
+        }
+        pairs
+    }
+    let numbers = |last: u8| (1..=last).map(|number| number.to_string()).collect::<Vec<_>>();
+    let counted = pairs(words::COUNTED, "_by_", words::PERIODS);
     vec![
+        ("event_kind.", own(words::EVENT_KINDS)),
+        ("event_actor.", own(words::ACTORS)),
+        ("runs_because.", own(words::RUNS_BECAUSE)),
+        ("stops_because.", own(words::STOPS_BECAUSE)),
+        ("visit_end.", own(words::VISIT_ENDS)),
+        ("launch.", own(words::LAUNCHES)),
+        ("proof.", own(words::PROOFS)),
+        ("phase.", own(words::PHASES)),
+        ("action.", [own(words::ACTIONS), own(&["notice", "reload"])].concat()),
+        ("question.", pairs(words::QUESTIONS, "_", &["title", "text"])),
+        ("told.", own(words::TOLD)),
+        ("alert.", own(words::ALERTS)),
+        ("range.", own(words::RANGES)),
+        ("days.", own(words::DAYS)),
+        ("statistics.charts_", own(words::PERIODS)),
+        ("chart.", [own(words::CHARTS), counted].concat()),
+        ("weekday.d", numbers(7)),
+        ("month_short.m", numbers(12)),
         ("state.", names(&SeatState::ALL)),
         ("waiting.step_", names(&Step::ALL)),
         ("login.error_", names(&SignInError::ALL)),
@@ -78,7 +106,7 @@ fn used_keys() -> BTreeSet<String> {
     used.extend(reason_keys(&sample::error_reasons()));
     used.extend(reason_keys(&sample::admin_reasons()));
     used.extend((1..=12).map(|month| format!("month.m{month}")));
-    used.insert("moment.in_year".to_owned());
+    used.extend(["in_year", "short_day", "long_day"].map(|form| format!("moment.{form}")));
     used.extend(["days", "hours", "minutes", "seconds"].map(|unit| format!("unit.{unit}")));
     used.extend(in_app_keys());
     used
