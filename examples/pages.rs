@@ -3,7 +3,8 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use usher::pages::{ASSETS_PATH, Language, Pages, sample};
+use usher::admin;
+use usher::pages::{ASSETS_PATH, Language, Pages, Response, sample};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args_os().nth(1).map_or_else(|| "target/pages".into(), PathBuf::from);
@@ -13,16 +14,31 @@ fn main() -> Result<(), Box<dyn Error>> {
         std::fs::create_dir_all(folder.join("assets"))?;
         for sample in sample::samples() {
             let response = pages.render(&sample.page, language, &sample.common);
-            if let Some(problem) = response.problem {
-                return Err(format!("{}: {problem}", sample.name).into());
-            }
-            let html = std::str::from_utf8(&response.body)?;
-            write_assets(&pages, html, &folder)?;
-            let html = html.replace(ASSETS_PATH, "assets/");
-            std::fs::write(folder.join(sample.name).with_extension("html"), html)?;
+            write(&pages, &response, &folder, &sample.name)?;
+        }
+        for sample in admin::sample::samples().into_iter().chain(admin::sample::answers()) {
+            let response = sample.render(&pages, language);
+            write(&pages, &response, &folder, &format!("admin-{}", sample.name))?;
         }
     }
     println!("{}", folder.display());
+    Ok(())
+}
+
+/// Writes a page with its assets.
+fn write(
+    pages: &Pages,
+    response: &Response,
+    folder: &Path,
+    name: &str,
+) -> Result<(), Box<dyn Error>> {
+    if let Some(problem) = &response.problem {
+        return Err(format!("{name}: {problem}").into());
+    }
+    let html = std::str::from_utf8(&response.body)?;
+    write_assets(pages, html, folder)?;
+    let html = html.replace(ASSETS_PATH, "assets/");
+    std::fs::write(folder.join(name).with_extension("html"), html)?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! `request → identify → authorize → supervise` and returns what the edge has to do. Names no
 //! Pingora type and needs no socket. Status codes are chosen in `refuse`, and only there.
 
+mod administer;
 mod closed;
 mod form;
 mod hosts;
@@ -23,6 +24,7 @@ use std::sync::atomic::AtomicU32;
 use http::Method;
 
 use crate::account::{Account, Passage, Stay, Visitor};
+use crate::admin::Admin;
 use crate::answer::{Answer, Body, EventSource, OwnWebSocket};
 use crate::authorize::{self, Denial, Permit, PersonPermit, SeatPermit};
 use crate::clock::Moment;
@@ -116,6 +118,7 @@ pub struct Admission {
 /// The gate. One for the whole of usher.
 pub struct Gate {
     operations: Arc<Operations>,
+    admin: Admin,
     tokens: FormTokens,
     names: OwnNames,
     incidents: AtomicU32,
@@ -148,6 +151,7 @@ impl Gate {
         let first = u32::from_le_bytes([token_key[0], token_key[1], token_key[2], token_key[3]]);
         let started = operations.started_at().0 as u32;
         Self {
+            admin: Admin::new(Arc::clone(&operations)),
             operations,
             tokens: FormTokens::new(token_key),
             names: OwnNames::new(host_name),
@@ -237,7 +241,8 @@ impl Gate {
             Permit::Seat(permit) => self.seat(asking, permit, &target).await,
             Permit::FirstApp(permit) => self.first_app(asking, &permit, &target),
             Permit::Own(permit) => self.own(asking, &permit, &target, body).await,
-            Permit::Admin(_) | Permit::Anybody(_) => self.anybody(asking, &target, body).await,
+            Permit::Admin(permit) => self.administer(asking, &permit, &target, body).await,
+            Permit::Anybody(_) => self.anybody(asking, &target, body).await,
         }
     }
 

@@ -42,6 +42,8 @@ pub mod notice;
 
 pub mod operate;
 
+pub mod admin;
+
 pub mod gate;
 
 pub mod edge;

@@ -27,6 +27,7 @@ use crate::domain::{Actor, CloseCode, SeatKey, UserName};
 use crate::notice::{BadNotice, Board, NOTICE_BYTES_MAX, Notice};
 use crate::observe::{Latest, MachineSample};
 use crate::pages::Pages;
+use crate::platform::{self, own::OwnUsage};
 use crate::store::Reports;
 use crate::supervise::{Sockets, Supervisor};
 use crate::trust::Trust;
@@ -195,6 +196,11 @@ impl Operations {
     /// Who is signed in, and who tries to.
     pub fn trust(&self) -> &Trust {
         &self.trust
+    }
+
+    /// What this process uses now; `None` where the system does not say.
+    pub fn process(&self) -> Option<OwnUsage> {
+        platform::own::usage()
     }
 
     /// When this usher started.

@@ -6,8 +6,10 @@
 //! the folder that `templates:` names. A broken replacement is found at load: every template is
 //! compiled, and rendered with sample views in both languages.
 
+mod admin_reason;
 mod amounts;
 mod assets;
+mod calendar;
 mod engine;
 mod failure;
 mod files;
@@ -20,7 +22,9 @@ mod response;
 pub mod sample;
 mod texts;
 pub mod view;
+pub mod words;
 
+pub use admin_reason::AdminReason;
 pub use assets::ASSETS_PATH;
 pub use failure::{FailureReason, PortHolder};
 pub use files::TemplateProblem;
@@ -238,6 +242,7 @@ impl Pages {
             Problem::Full(full) => self.tell(&full.reason, language),
             Problem::TooMany(too_many) => self.tell(&too_many.reason, language),
             Problem::Error(reason) => self.tell(reason, language),
+            Problem::Admin(reason) => self.tell(reason, language),
         }
     }
 

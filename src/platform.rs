@@ -7,6 +7,7 @@
 //! today; another system needs these modules and [`detach`] anew, and nothing else.
 
 pub mod files;
+pub mod own;
 pub mod passing;
 pub mod peers;
 pub mod process;

@@ -1,13 +1,10 @@
 //! The account as a whole, with a clock that is moved by hand.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use parking_lot::Mutex;
 
 use super::*;
-use crate::clock::Moment;
 use crate::config::{Backups, Logs, Samples, Visits};
 
 /// Settings below a folder.
@@ -24,30 +21,5 @@ pub(super) fn settings(folder: &Path) -> Settings {
             apps: folder.join("log/apps"),
         },
         timezone: TimeZone::get("Asia/Seoul").unwrap(),
-    }
-}
-
-/// Clocks that stand until they are moved.
-pub(super) struct HandClock(Mutex<(u64, i64)>);
-
-impl HandClock {
-    pub(super) fn at(wall: Timestamp) -> Arc<Self> {
-        Arc::new(Self(Mutex::new((1_000_000_000, wall.0))))
-    }
-
-    pub(super) fn pass(&self, ms: u64) {
-        let mut times = self.0.lock();
-        times.0 += ms;
-        times.1 += ms as i64;
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Moment {
-        Moment(self.0.lock().0)
-    }
-
-    fn wall(&self) -> Timestamp {
-        Timestamp(self.0.lock().1)
     }
 }

@@ -9,16 +9,17 @@ use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode, header};
 use parking_lot::Mutex;
 
+use super::administer::is_call;
 use super::{Asking, ForwardPlan, Gate};
 use crate::account::EventFact;
 use crate::answer::{Answer, Incident};
 use crate::clock::Moment;
-use crate::domain::{Actor, Exit, Failure, SeatKey};
+use crate::domain::{Actor, Failure, SeatKey};
 use crate::identify::Person;
 use crate::operate::InForce;
 use crate::pages::view::{self, Common, Failed, Full, Problem, Restricted, TooMany};
 use crate::pages::{
-    self, ErrorReason, FailureReason, FullReason, PortHolder, RestrictedReason, TooManyReason,
+    self, AdminReason, ErrorReason, FailureReason, FullReason, RestrictedReason, TooManyReason,
 };
 use crate::request::Malformed;
 use crate::supervise::Refusal;
@@ -81,6 +82,8 @@ pub enum Turned {
     NoAnswer,
     /// 500
     Internal,
+    /// An administrator's request that cannot be carried out.
+    Admin(AdminReason),
 }
 
 impl Turned {
@@ -138,7 +141,8 @@ impl Gate {
         self.note(asking, &problem, incident);
         let common = self.common(asking, Some(incident));
         let pages = &asking.in_force.pages;
-        let rendered = if wants_json(&asking.head.parts.headers) {
+        let is_json = wants_json(&asking.head.parts.headers) || is_call(asking);
+        let rendered = if is_json {
             pages.render_json(&problem, asking.language(), &common)
         } else {
             pages.render(&view::Page::Problem(problem), asking.language(), &common)
@@ -287,7 +291,7 @@ impl Gate {
             }),
             Turned::Failed { key, failure, log_lines } => Problem::Failed(Failed {
                 app: app(&key),
-                reason: failure_reason(&failure),
+                reason: FailureReason::from(&failure),
                 log_lines,
                 may_retry: true,
             }),
@@ -297,6 +301,7 @@ impl Gate {
             Turned::Leaving => Problem::Error(ErrorReason::Restarting),
             Turned::NoAnswer => Problem::Error(ErrorReason::NoAnswer),
             Turned::Internal => Problem::Error(ErrorReason::Internal),
+            Turned::Admin(reason) => Problem::Admin(reason),
         }
     }
 }
@@ -367,43 +372,4 @@ fn retry_after_s(reason: &TooManyReason) -> u32 {
 
 pub(super) fn whole_seconds(ms: u64) -> u32 {
     u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX).max(1)
-}
-
-/// The pages' words for a failure.
-fn failure_reason(failure: &Failure) -> FailureReason {
-    match failure.clone() {
-        Failure::ScriptMissing { path } => FailureReason::ScriptMissing { path },
-        Failure::ProgramMissing { program, .. } => {
-            FailureReason::InterpreterMissing { path: program }
-        }
-        Failure::StreamlitMissing { python } => {
-            FailureReason::StreamlitMissing { interpreter: python }
-        }
-        Failure::WorkingDirectoryMissing { path } => FailureReason::DirectoryMissing { path },
-        Failure::PortTaken { port, holder } => {
-            FailureReason::PortTaken { port, holder: port_holder(&holder) }
-        }
-        Failure::NoPortLeft { first, last } => {
-            FailureReason::NoPortLeft { ports: format!("{first}-{last}") }
-        }
-        Failure::ExitedEarly(exit) | Failure::Crashed(exit) => match exit {
-            Exit::Code(code) => FailureReason::Exited { code },
-            Exit::Signal(signal) => FailureReason::Signalled { signal: signal.to_string() },
-            Exit::Unknown => FailureReason::Signalled { signal: "?".to_owned() },
-        },
-        Failure::NotReadyInTime { limit_ms } => FailureReason::NotListening {
-            waited_s: limit_ms as f64 / 1000.0,
-            endpoint: String::new(),
-        },
-        Failure::UpstreamDown { address } => FailureReason::UpstreamUnreachable { address },
-        Failure::System { doing, cause } => {
-            FailureReason::NoProcess { detail: format!("{doing}: {cause}") }
-        }
-    }
-}
-
-/// `nginx (pid 812)` in its parts.
-fn port_holder(holder: &str) -> Option<PortHolder> {
-    let (name, rest) = holder.split_once(" (pid ")?;
-    Some(PortHolder { name: name.to_owned(), pid: rest.strip_suffix(')')?.parse().ok()? })
 }

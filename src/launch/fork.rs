@@ -209,7 +209,9 @@ impl Order {
                 let reason = format!("{stale} can only be applied when a process starts");
                 return Outcome::Not(Answer::Unfit(reason), place);
             }
-            other => return Outcome::Not(other, place),
+            other @ (Answer::Spoilt(_) | Answer::Unfit(_) | Answer::NotNow(_)) => {
+                return Outcome::Not(other, place);
+            }
         };
         if let Err(error) = shared.processes.watch_forked(identity, template.exit_of(identity)) {
             return Outcome::Failed(begin::system("watching the seat", &error));

@@ -10,7 +10,7 @@ use crate::supervise::SeatStatus;
 
 /// A seat, as `usher status --json` and `GET ADMIN/api/seats` show it: these keys and no others,
 /// because programs of others read them.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct SeatJson {
     user: String,
     app: String,

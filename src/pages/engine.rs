@@ -143,6 +143,7 @@ fn environment(texts: &Arc<Texts>, assets: &Arc<Assets>) -> Environment<'static>
         .add_filter("duration", move |seconds: f64| table.duration(seconds).map_err(text_error));
     let table = Arc::clone(texts);
     environment.add_filter("moment", move |time: &str| moment(&table, time).map_err(text_error));
+    super::calendar::add_filters(&mut environment, texts);
     environment.add_filter("bytes", amounts::bytes);
     environment.add_function("percent", amounts::percent);
     environment.add_function("progress_share", amounts::progress_share);
@@ -185,7 +186,7 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-fn text_error(error: TextError) -> Error {
+pub(super) fn text_error(error: TextError) -> Error {
     Error::new(ErrorKind::InvalidOperation, error.to_string())
 }
 

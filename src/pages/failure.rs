@@ -2,6 +2,7 @@
 
 use super::reason::{Reason, text};
 use super::texts::{Parameter, Parameters};
+use crate::domain::{Exit, Failure};
 
 /// Why a seat could not be started, or is no longer alive.
 #[derive(Debug, Clone, PartialEq)]
@@ -227,4 +228,44 @@ impl Reason for FailureReason {
     fn remedy_key(&self) -> Option<String> {
         Some(format!("failure.{}.remedy", self.code()))
     }
+}
+
+impl From<&Failure> for FailureReason {
+    fn from(failure: &Failure) -> Self {
+        match failure.clone() {
+            Failure::ScriptMissing { path } => FailureReason::ScriptMissing { path },
+            Failure::ProgramMissing { program, .. } => {
+                FailureReason::InterpreterMissing { path: program }
+            }
+            Failure::StreamlitMissing { python } => {
+                FailureReason::StreamlitMissing { interpreter: python }
+            }
+            Failure::WorkingDirectoryMissing { path } => FailureReason::DirectoryMissing { path },
+            Failure::PortTaken { port, holder } => {
+                FailureReason::PortTaken { port, holder: port_holder(&holder) }
+            }
+            Failure::NoPortLeft { first, last } => {
+                FailureReason::NoPortLeft { ports: format!("{first}-{last}") }
+            }
+            Failure::ExitedEarly(exit) | Failure::Crashed(exit) => match exit {
+                Exit::Code(code) => FailureReason::Exited { code },
+                Exit::Signal(signal) => FailureReason::Signalled { signal: signal.to_string() },
+                Exit::Unknown => FailureReason::Signalled { signal: "?".to_owned() },
+            },
+            Failure::NotReadyInTime { limit_ms } => FailureReason::NotListening {
+                waited_s: limit_ms as f64 / 1000.0,
+                endpoint: String::new(),
+            },
+            Failure::UpstreamDown { address } => FailureReason::UpstreamUnreachable { address },
+            Failure::System { doing, cause } => {
+                FailureReason::NoProcess { detail: format!("{doing}: {cause}") }
+            }
+        }
+    }
+}
+
+/// `nginx (pid 812)` in its parts.
+fn port_holder(holder: &str) -> Option<PortHolder> {
+    let (name, rest) = holder.split_once(" (pid ")?;
+    Some(PortHolder { name: name.to_owned(), pid: rest.strip_suffix(')')?.parse().ok()? })
 }

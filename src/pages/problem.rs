@@ -43,6 +43,7 @@ impl Problem {
             Problem::Full(_) => 503,
             Problem::TooMany(_) => 429,
             Problem::Error(reason) => reason.status(),
+            Problem::Admin(reason) => reason.status(),
         }
     }
 
@@ -54,6 +55,7 @@ impl Problem {
             Problem::Full(full) => full.reason.code(),
             Problem::TooMany(too_many) => too_many.reason.code(),
             Problem::Error(reason) => reason.code(),
+            Problem::Admin(reason) => reason.code(),
         }
     }
 
@@ -64,6 +66,7 @@ impl Problem {
             Problem::Full(full) => Some(full.retry_after_s),
             Problem::TooMany(too_many) => Some(too_many.retry_after_s),
             Problem::Error(reason) => reason.retry_after_s(),
+            Problem::Admin(reason) => reason.retry_after_s(),
         }
     }
 
@@ -79,6 +82,7 @@ impl Problem {
                 Sheet { template: "too_many.html", kind: PageKind::Full, status }
             }
             Problem::Error(_) => Sheet { template: "error.html", kind: PageKind::Failed, status },
+            Problem::Admin(_) => Sheet { template: "error.html", kind: PageKind::Admin, status },
         }
     }
 
@@ -100,7 +104,7 @@ impl Problem {
             },
             Problem::Full(full) => ToldView { app: Some(&full.app), ..view },
             Problem::TooMany(too_many) => ToldView { address: Some(&too_many.address), ..view },
-            Problem::Error(_) => view,
+            Problem::Error(_) | Problem::Admin(_) => view,
         }
     }
 
@@ -119,7 +123,8 @@ impl Problem {
             | Problem::Failed(_)
             | Problem::Full(_)
             | Problem::TooMany(_)
-            | Problem::Error(_) => {}
+            | Problem::Error(_)
+            | Problem::Admin(_) => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Sample pages with everything that can be shown, and with as little as there can be. They are
 //! rendered at load to try the operator's templates, in tests, and by `examples/pages.rs`.
 
+use super::admin_reason::AdminReason;
 use super::failure::{FailureReason, PortHolder};
 use super::log_tail::log_tail;
 use super::reason::{ErrorReason, FullReason, RestrictedReason, StoppedReason, TooManyReason};
@@ -99,6 +100,10 @@ fn problems() -> Vec<(String, Common, Problem)> {
     for reason in error_reasons() {
         problems.push((format!("error-{}", reason.code()), user(), Problem::Error(reason)));
     }
+    for reason in admin_reasons() {
+        let name = format!("admin-{}", reason.code());
+        problems.push((name, person("민수", true), Problem::Admin(reason)));
+    }
     problems
 }
 
@@ -113,6 +118,35 @@ pub fn restricted_reasons() -> Vec<RestrictedReason> {
         RestrictedReason::NotVouched,
         RestrictedReason::CrossSite,
         RestrictedReason::FormExpired,
+    ]
+}
+
+/// One of each.
+pub fn admin_reasons() -> Vec<AdminReason> {
+    let (user, app) = ("지영".to_owned(), "main".to_owned());
+    vec![
+        AdminReason::BadParameter {
+            name: "from",
+            value: "yesterday".to_owned(),
+            example: "2026-11-26",
+        },
+        AdminReason::BadBody,
+        AdminReason::NoticeEmpty,
+        AdminReason::NoticeTooLong { limit_bytes: 2000 },
+        AdminReason::HeaderMissing,
+        AdminReason::NoSuchUser { user: user.clone() },
+        AdminReason::NoSuchApp { app: app.clone() },
+        AdminReason::NoSuchSeat { user: user.clone(), app: app.clone() },
+        AdminReason::NothingRuns { user, app },
+        AdminReason::CannotStart { cause: "all 100 seats are in use".to_owned() },
+        AdminReason::ConfigurationRefused {
+            problems: "conf/usher.yaml:12:5: apps.main.titel: there is no such key here \
+                       (did you mean `title`?)"
+                .to_owned(),
+        },
+        AdminReason::RecordsUnreadable {
+            cause: "the database is locked by somebody else".to_owned(),
+        },
     ]
 }
 

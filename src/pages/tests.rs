@@ -136,6 +136,7 @@ fn statuses_are_those_of_the_contract() {
                 Problem::Full(_) => 503,
                 Problem::TooMany(_) => 429,
                 Problem::Error(reason) => reason.status(),
+                Problem::Admin(reason) => reason.status(),
             },
         };
         assert_eq!(response.status, expected, "{}", sample.name);

@@ -1,6 +1,7 @@
 //! What each page is given. Plain data in the pages' own words: no inner type of usher serialises,
 //! and nothing here is looked up, only shown.
 
+use super::admin_reason::AdminReason;
 use super::failure::FailureReason;
 use super::reason::{ErrorReason, FullReason, RestrictedReason, StoppedReason, TooManyReason};
 use serde::{Serialize, Serializer};
@@ -69,6 +70,8 @@ pub enum Problem {
     TooMany(TooMany),
     /// Everything else.
     Error(ErrorReason),
+    /// On an administrator's page or in their API.
+    Admin(AdminReason),
 }
 
 /// An app as people see it.

@@ -24,7 +24,9 @@ pub fn send(
 ) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+    // The space is rounded up, so that it may hold one more.
+    let too_many = descriptors.len() > DESCRIPTORS_MAX;
+    if too_many || !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
     let flags = SendFlags::NOSIGNAL;
@@ -58,9 +60,11 @@ mod tests {
         let mut room = [io::IoSliceMut::new(&mut bytes)];
         let flags = RecvFlags::CMSG_CLOEXEC;
         let length = rustix::net::recvmsg(stream, &mut room, &mut ancillary, flags).unwrap().bytes;
-        let descriptors = ancillary.drain().flat_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(descriptors) => descriptors.collect::<Vec<_>>(),
-            _ => panic!("other than descriptors"),
+        let descriptors = ancillary.drain().flat_map(|message| {
+            let RecvAncillaryMessage::ScmRights(descriptors) = message else {
+                panic!("other than descriptors")
+            };
+            descriptors.collect::<Vec<_>>()
         });
         let descriptors = descriptors.collect();
         (bytes[..length].to_vec(), descriptors)

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fixture::{Fixture, python, python_139, tcp, until, with, within};
+use crate::fixture::{Fixture, python, python_139, with, within};
 use crate::streamlit::get;
 use usher::config::{Connect, LaunchMode, Program};
-use usher::domain::{Endpoint, Exit, Failure, Generation, LaunchKind, UserName};
+use usher::domain::{Endpoint, Exit, LaunchKind};
 use usher::launch::{Launch, Launcher, Started};
 
 /// Runs where a test asks for it, and writes down what it sees.
@@ -45,26 +45,12 @@ impl Fixture {
     }
 }
 
-/// The same by another user.
-pub(crate) fn by(launch: &Launch, user: &str) -> Launch {
-    let mut other = launch.clone();
-    other.key.user = UserName::new(user).unwrap();
-    other.data_dir = launch.data_dir.with_file_name(user);
-    other.cookie_secret = format!("a secret of {user}'s");
-    other
-}
-
 /// What the script saw in this seat.
 pub(crate) fn run(launch: &Launch, started: &Started) -> serde_json::Value {
     let answer = get(&started.endpoint, RUN);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let seen = std::fs::read_to_string(launch.data_dir.join("seen")).unwrap();
     serde_json::from_str(&seen).unwrap()
-}
-
-pub(crate) fn parent(pid: u32) -> u32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 fn mark(pid: u32) -> String {

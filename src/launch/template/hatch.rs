@@ -171,7 +171,14 @@ impl Egg {
                         let control::Refused { reason, detail } = refused;
                         return Attempt::Not(NotHatched::Refused(format!("{reason}: {detail}")));
                     }
-                    other => return Attempt::Not(failed("starting it", &format!("{other:?}"))),
+                    other @ (Message::Template(_)
+                    | Message::Forked(_)
+                    | Message::Seat(_)
+                    | Message::Failed(_)
+                    | Message::Exited(_)
+                    | Message::Error(_)) => {
+                        return Attempt::Not(failed("starting it", &format!("{other:?}")));
+                    }
                 },
                 Ok(Ok(None)) => return broke(importing, &self.end().await),
                 Ok(Err(error)) => return Attempt::Not(failed("listening to it", &error)),

@@ -26,7 +26,35 @@ fn families() -> Vec<(&'static str, Vec<String>)> {
     }
     let admin = "overview users seats statistics visits events server configuration";
     let admin = admin.split(' ').flat_map(|page| [page.to_owned(), format!("{page}_about")]);
+    let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    fn pairs(words: &[&str], between: &str, ends: &[&str]) -> Vec<String> {
+        let mut pairs = Vec::new();
+        for word in words {
+            pairs.extend(ends.iter().map(|end| format!("{word}{between}{end}")));
+        }
+        pairs
+    }
+    let numbers = |last: u8| (1..=last).map(|number| number.to_string()).collect::<Vec<_>>();
+    let counted = pairs(words::COUNTED, "_by_", words::PERIODS);
     vec![
+        ("event_kind.", own(words::EVENT_KINDS)),
+        ("event_actor.", own(words::ACTORS)),
+        ("runs_because.", own(words::RUNS_BECAUSE)),
+        ("stops_because.", own(words::STOPS_BECAUSE)),
+        ("visit_end.", own(words::VISIT_ENDS)),
+        ("launch.", own(words::LAUNCHES)),
+        ("proof.", own(words::PROOFS)),
+        ("phase.", own(words::PHASES)),
+        ("action.", [own(words::ACTIONS), own(&["notice", "reload"])].concat()),
+        ("question.", pairs(words::QUESTIONS, "_", &["title", "text"])),
+        ("told.", own(words::TOLD)),
+        ("alert.", own(words::ALERTS)),
+        ("range.", own(words::RANGES)),
+        ("days.", own(words::DAYS)),
+        ("statistics.charts_", own(words::PERIODS)),
+        ("chart.", [own(words::CHARTS), counted].concat()),
+        ("weekday.d", numbers(7)),
+        ("month_short.m", numbers(12)),
         ("state.", names(&SeatState::ALL)),
         ("waiting.step_", names(&Step::ALL)),
         ("login.error_", names(&SignInError::ALL)),
@@ -76,8 +104,9 @@ fn used_keys() -> BTreeSet<String> {
     used.extend(reason_keys(&sample::too_many_reasons()));
     used.extend(reason_keys(&sample::stopped_reasons()));
     used.extend(reason_keys(&sample::error_reasons()));
+    used.extend(reason_keys(&sample::admin_reasons()));
     used.extend((1..=12).map(|month| format!("month.m{month}")));
-    used.insert("moment.in_year".to_owned());
+    used.extend(["in_year", "short_day", "long_day"].map(|form| format!("moment.{form}")));
     used.extend(["days", "hours", "minutes", "seconds"].map(|unit| format!("unit.{unit}")));
     used.extend(in_app_keys());
     used
@@ -136,6 +165,7 @@ fn codes_are_unique_over_all_families() {
         .chain(codes(&sample::too_many_reasons()))
         .chain(codes(&sample::stopped_reasons()))
         .chain(codes(&sample::error_reasons()))
+        .chain(codes(&sample::admin_reasons()))
         .collect();
     let unique: BTreeSet<&str> = codes.iter().copied().collect();
     assert_eq!(unique.len(), codes.len());
@@ -150,7 +180,8 @@ fn korean_is_polite_and_english_has_no_hangul() {
         assert!(text.values().all(|text| !text.chars().any(is_hangul)), "{key}");
     }
     let korean = table(Language::Korean);
-    for section in ["restricted", "failure", "full", "too_many", "stopped", "error"] {
+    for section in ["restricted", "failure", "full", "too_many", "stopped", "error", "admin_error"]
+    {
         for (key, text) in korean.section(section) {
             let is_sentence =
                 !key.ends_with("title") && key.contains('.') || key.starts_with("hint");
