@@ -37,6 +37,8 @@ pub(super) struct PlaceTick {
     pub(super) anchor: &'static str,
     /// What the label says: RFC 3339 or a day.
     pub(super) at: String,
+    /// Whether it is left out where there is little room.
+    pub(super) is_extra: bool,
 }
 
 /// Two decimals are finer than any screen.
@@ -57,8 +59,8 @@ fn height(value: f64, top: f64) -> f64 {
     rounded(PLOT_HEIGHT_PX - (value / top).clamp(0.0, 1.0) * PLOT_HEIGHT_PX)
 }
 
-fn value_ticks(scale: &scale::Scale) -> Vec<ValueTick> {
-    scale.ticks().map(|value| ValueTick { y: height(value, scale.top), value }).collect()
+fn value_ticks(values: impl IntoIterator<Item = f64>, top: f64) -> Vec<ValueTick> {
+    values.into_iter().map(|value| ValueTick { y: height(value, top), value }).collect()
 }
 
 /// Labels must not leave the chart at its ends.

@@ -331,7 +331,7 @@ mod tests {
             (Method::GET, "/", "Page(Overview)"),
             (Method::HEAD, "/users", "Page(Users)"),
             (Method::GET, "/users/", "-> /users"),
-            (Method::GET, "//", "nothing"),
+            (Method::GET, "//", "-> /"),
             (Method::GET, "/users/x", "nothing"),
             (Method::GET, "/seats/find", "FindSeat"),
             (Method::GET, "/seats/minsu/main", "Seat minsu main"),

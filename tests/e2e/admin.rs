@@ -118,7 +118,9 @@ async fn a_reload_by_the_api_applies_a_good_file_and_tells_the_problems_of_a_bad
     let refused = door.minsu().post_with("/admin/api/reload", &[ORDER]).await;
     assert!((400..500).contains(&refused.status), "{refused:?}");
     assert!(refused.text().contains("titel"), "{}", refused.text());
-    door.write(&TOOL.replace("127.0.0.3", "127.0.0.33"));
+    let users = "[{name: minsu, role: admin, addresses: [127.0.0.1]}, \
+                 {name: hana, role: user, addresses: [127.0.0.33]}]";
+    door.write(&TOOL.replace("$USERS", users));
     order(&door.minsu(), "/admin/api/reload").await;
     door.caller("127.0.0.33").get("/app/tool/pid").await.expect(200);
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::scale::{Scale, Unit};
 use super::{PLOT_HEIGHT_PX, PlaceTick, ValueTick, anchor, height, rounded, value_ticks};
 
-/// The most labels at the lower edge.
-const LABELS_MAX: usize = 4;
+/// The most labels at the lower edge; a phone shows every second one.
+const LABELS_MAX: usize = 6;
 /// The part of a bar's room that it fills.
 const FILLED: f64 = 0.72;
 /// A bar is at least this high if there is something, in pixels.
@@ -81,11 +81,12 @@ pub(in crate::admin) fn bars(unit: Unit, given: &[Bars]) -> BarChart {
     };
     let place = |(number, bar): (usize, &Bars)| {
         let x = rounded(room * (number as f64 + 0.5));
-        PlaceTick { x, anchor: anchor(x), at: bar.at.clone() }
+        let is_extra = (given.len() - 1 - number) / every % 2 == 1;
+        PlaceTick { x, anchor: anchor(x), at: bar.at.clone(), is_extra }
     };
     BarChart {
         unit,
-        values: value_ticks(&scale),
+        values: value_ticks(scale.ticks(), scale.top),
         // Counted from the newest, which is the one that people look for.
         places: given
             .iter()
@@ -128,8 +129,10 @@ mod tests {
     fn the_newest_bar_has_a_label_and_few_others() {
         let chart = bars(Unit::Seconds, &given(&[(1.0, 0.0); 31]));
         let labels: Vec<_> = chart.places.iter().map(|place| place.at.as_str()).collect();
-        assert_eq!(labels, ["6", "14", "22", "30"]);
-        assert_eq!(chart.places[3].anchor, "end");
+        assert_eq!(labels, ["0", "6", "12", "18", "24", "30"]);
+        assert_eq!((chart.places[0].anchor, chart.places[5].anchor), ("start", "end"));
+        let extra: Vec<_> = chart.places.iter().map(|place| place.is_extra).collect();
+        assert_eq!(extra, [true, false, true, false, true, false]);
     }
 
     #[test]

@@ -104,19 +104,27 @@ pub(in crate::admin) fn lines(
 ) -> LineChart {
     let largest =
         lines.iter().flat_map(|line| &line.points).map(|point| point.value).fold(0.0, f64::max);
-    let mut scale = Scale::of(ceiling.unwrap_or(largest), unit);
-    // Of what can be full, the upper edge is full.
-    if let Some(ceiling) = ceiling {
-        scale.top = ceiling.max(largest);
-    }
+    let scale = Scale::of(ceiling.unwrap_or(largest), unit);
+    let (top, values) = match ceiling {
+        Some(ceiling) => up_to(ceiling.max(largest), &scale),
+        None => (scale.top, scale.ticks().collect()),
+    };
     LineChart {
         unit,
-        values: value_ticks(&scale).into_iter().filter(|tick| tick.value <= scale.top).collect(),
+        values: value_ticks(values, top),
         places: places(span, zone, shown),
         labels: if is_of_days(span) { "day" } else { "clock" },
-        lines: lines.iter().map(|line| draw(line, span, scale.top)).collect(),
+        lines: lines.iter().map(|line| draw(line, span, top)).collect(),
         rows: rows(lines, span, shown),
     }
+}
+
+/// Of what can be full, the upper edge is full and says so; round values too near to it go.
+fn up_to(full: f64, scale: &Scale) -> (f64, Vec<f64>) {
+    const NEAR: f64 = 0.85;
+    let mut values: Vec<f64> = scale.ticks().filter(|value| *value < full * NEAR).collect();
+    values.push(full);
+    (full, values)
 }
 
 fn draw(line: &Line, span: Span, top: f64) -> Drawn {
@@ -209,7 +217,7 @@ fn places(
         .take_while(|at| at.0 <= span.to.0)
         .map(|at| {
             let x = percent(span.place(at));
-            PlaceTick { x, anchor: anchor(x), at: shown(at) }
+            PlaceTick { x, anchor: anchor(x), at: shown(at), is_extra: false }
         })
         .collect()
 }
@@ -269,7 +277,12 @@ mod tests {
         let memory = 15.0 * 1024.0;
         let drawn = chart(Unit::Bytes, span(10), &[(5, memory)], Some(memory));
         assert_eq!(drawn.lines[0].line, "M500 0h0");
-        assert!(drawn.values.iter().all(|tick| tick.y >= 0.0 && tick.value <= memory));
+        let values: Vec<_> = drawn.values.iter().map(|tick| (tick.value, tick.y)).collect();
+        assert_eq!(values.first(), Some(&(0.0, PLOT_HEIGHT_PX)));
+        assert_eq!(values.last(), Some(&(memory, 0.0)));
+        let values = |full| up_to(full, &Scale::of(full, Unit::Bytes)).1;
+        assert_eq!(values(4096.0), [0.0, 1024.0, 2048.0, 3072.0, 4096.0]);
+        assert_eq!(values(4200.0), [0.0, 2048.0, 4200.0], "4096 is too near");
     }
 
     #[test]

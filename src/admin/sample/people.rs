@@ -185,7 +185,6 @@ fn running(state: SeatState) -> Running {
     let runs = state == SeatState::Ready;
     Running {
         line: seat_line(0, "지영", state),
-        generation: Some(7),
         endpoint: runs.then(|| "127.0.0.1:8503".to_owned()),
         launch: runs.then(|| Word::of(words::LAUNCHES, "fork")),
         launched_at: runs.then(|| time("08:58:02")),

@@ -8,6 +8,7 @@ use super::title_of;
 use crate::clock::Timestamp;
 use crate::config::Snapshot;
 use crate::pages::words;
+use crate::store::{EventQuery, Limit};
 
 /// A word that has a text, or one that is shown as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -138,14 +139,22 @@ impl Admin {
         self.operations.account().present().into_iter().map(line).collect()
     }
 
-    /// The newest events that a query finds, as lines; none if they cannot be read.
+    /// The newest events that a query finds, as lines; none if they cannot be read. That a start
+    /// began is left out: how it ended follows at once, and says the same.
     pub(in crate::admin) async fn newest_events(
         &self,
         snapshot: &Snapshot,
-        query: crate::store::EventQuery,
+        mut query: EventQuery,
     ) -> Vec<EventLine> {
+        let rows = query.limit.rows();
+        query.limit = Limit::new(rows * 2);
         let found = self.ask(move |reports| reports.events(&query)).await;
-        let rows = found.map(|page| page.rows).unwrap_or_default();
-        rows.iter().map(|row| EventLine::new(documents::event(row, snapshot), snapshot)).collect()
+        let found = found.map(|page| page.rows).unwrap_or_default();
+        found
+            .iter()
+            .filter(|row| row.kind != "seat_launching")
+            .take(rows)
+            .map(|row| EventLine::new(documents::event(row, snapshot), snapshot))
+            .collect()
     }
 }

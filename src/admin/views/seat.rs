@@ -28,7 +28,6 @@ const LAST: usize = 8;
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::admin) struct Running {
     pub(in crate::admin) line: SeatLine,
-    pub(in crate::admin) generation: Option<u64>,
     pub(in crate::admin) endpoint: Option<String>,
     pub(in crate::admin) launch: Option<Word>,
     pub(in crate::admin) launched_at: Option<Time>,
@@ -63,7 +62,6 @@ impl Running {
         let took_s = |from: Timestamp, to: Timestamp| (to.0 - from.0).max(0) as f64 / 1000.0;
         Self {
             line: SeatLine::new(seat, snapshot, now),
-            generation: seat.generation.map(|generation| generation.0),
             endpoint: seat.endpoint.as_ref().map(ToString::to_string),
             launch: seat.launch.map(|kind| Word::of(words::LAUNCHES, kind.as_str())),
             launched_at: seat.launched_at.map(|at| time(at, snapshot)),
