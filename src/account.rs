@@ -15,6 +15,7 @@ mod complaint;
 mod counters;
 mod facts;
 mod keeper;
+mod launches;
 mod live;
 mod presence;
 pub mod report;
@@ -31,6 +32,7 @@ pub use books::{Books, database_path};
 pub use counters::{Counters, StatusClass};
 pub use facts::{AccessFact, EventFact, Fact, StartFact, StayEnd, StayId, Visitor};
 pub use keeper::BackupStatus;
+pub use launches::{START_BUCKETS_MS, StartTimes};
 pub use live::{LiveStay, SeatTraffic};
 pub use presence::Presence;
 pub use settings::Settings;
@@ -128,6 +130,7 @@ impl Account {
 
     /// Keeps an event.
     pub fn event(&self, event: EventFact) {
+        self.inner.counters.happened(event.kind);
         self.tell(Fact::Event(event));
     }
 
@@ -139,6 +142,7 @@ impl Account {
 
     /// Keeps the start of a seat.
     pub fn started(&self, start: StartFact) {
+        self.inner.counters.started(start.launch, start.start_ms);
         self.tell(Fact::Started(start));
     }
 

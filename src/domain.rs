@@ -175,6 +175,10 @@ pub enum LaunchKind {
 }
 
 impl LaunchKind {
+    /// All of them.
+    pub const ALL: [LaunchKind; 4] =
+        [LaunchKind::Fork, LaunchKind::Spawn, LaunchKind::Command, LaunchKind::Upstream];
+
     /// The word of JSON, metrics and rows.
     pub fn as_str(self) -> &'static str {
         match self {

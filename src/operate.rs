@@ -2,6 +2,7 @@
 //! administrators' pages, signals and the file watcher, so that each order does and records the
 //! same whoever gives it. Holds the configuration in force.
 
+mod exposition;
 mod metrics;
 mod reload;
 mod seats;

@@ -1,6 +1,12 @@
 //! Numbers since the start, for `/metrics` and the overview. Atomics only: nobody waits.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::launches::{Launches, StartTimes};
+use crate::domain::LaunchKind;
 
 /// The hundreds of a status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +71,11 @@ pub struct Counters {
     websockets_open: AtomicI64,
     facts_dropped: AtomicU64,
     records_lost: AtomicU64,
+    launches: Launches,
+    /// Events by kind. They are rare, and their kinds are words of the sources.
+    events: Mutex<BTreeMap<&'static str, u64>>,
+    reloads_applied: AtomicU64,
+    reloads_refused: AtomicU64,
 }
 
 impl Counters {
@@ -91,6 +102,20 @@ impl Counters {
 
     pub(super) fn fact_dropped(&self) {
         self.facts_dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn started(&self, kind: LaunchKind, start_ms: u64) {
+        self.launches.started(kind, start_ms);
+    }
+
+    pub(super) fn happened(&self, kind: &'static str) {
+        *self.events.lock().entry(kind).or_default() += 1;
+    }
+
+    /// The configuration was read again, and applied or not.
+    pub fn reloaded(&self, is_applied: bool) {
+        let counter = if is_applied { &self.reloads_applied } else { &self.reloads_refused };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The writer could not keep so many records.
@@ -131,5 +156,26 @@ impl Counters {
     /// Records that the database did not take.
     pub fn lost(&self) -> u64 {
         self.records_lost.load(Ordering::Relaxed)
+    }
+
+    /// Starts of seats that succeeded, by how they came to be.
+    pub fn start_times(&self) -> Vec<StartTimes> {
+        self.launches.times()
+    }
+
+    /// Events by kind.
+    pub fn events(&self) -> Vec<(&'static str, u64)> {
+        self.events.lock().iter().map(|(kind, count)| (*kind, *count)).collect()
+    }
+
+    /// Events of one kind.
+    pub fn events_of(&self, kind: &str) -> u64 {
+        self.events.lock().get(kind).copied().unwrap_or(0)
+    }
+
+    /// Readings of the configuration: those that were applied, and those that were refused.
+    pub fn reloads(&self) -> (u64, u64) {
+        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (number(&self.reloads_applied), number(&self.reloads_refused))
     }
 }

@@ -31,6 +31,7 @@ impl Operations {
         let loaded = loaded.unwrap_or_else(|failure| {
             Err(vec![problem(&self.file(), format!("the check itself failed: {failure}"))])
         });
+        self.account.counters().reloaded(loaded.is_ok());
         match loaded {
             Ok((snapshot, pages)) => self.apply(snapshot, pages, actor),
             Err(problems) => {
