@@ -26,3 +26,6 @@ mod streamlit;
 
 #[path = "launch/fork.rs"]
 mod fork;
+
+#[path = "launch/templates.rs"]
+mod templates;
