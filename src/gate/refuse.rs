@@ -141,7 +141,9 @@ impl Gate {
         self.note(asking, &problem, incident);
         let common = self.common(asking, Some(incident));
         let pages = &asking.in_force.pages;
-        let is_json = wants_json(&asking.head.parts.headers) || is_call(asking);
+        // A stranger is not told which paths are calls.
+        let is_call = asking.person.is_some() && is_call(asking);
+        let is_json = wants_json(&asking.head.parts.headers) || is_call;
         let rendered = if is_json {
             pages.render_json(&problem, asking.language(), &common)
         } else {
