@@ -34,6 +34,11 @@ impl Exposition {
     }
 }
 
+/// A label's value as OpenMetrics wants it.
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
 impl Operations {
     /// The exposition.
     pub fn metrics(&self) -> String {
@@ -67,6 +72,7 @@ impl Operations {
             counters.lost(),
         );
         self.seats_metrics(&mut text);
+        self.trust_metrics(&mut text);
         self.machine_metrics(&mut text);
         text.0.push_str("# EOF\n");
         text.0
@@ -79,6 +85,21 @@ impl Operations {
             let labels = format!("state=\"{}\"", state.as_str());
             let count = seats.iter().filter(|seat| seat.state == state).count();
             text.sample("usher_seats", &labels, count as f64);
+        }
+    }
+
+    fn trust_metrics(&self, text: &mut Exposition) {
+        text.gauge("usher_sessions", "Cookie sessions.", self.trust.sessions.count() as f64);
+        let certificates = self.certificates();
+        if certificates.is_empty() {
+            return;
+        }
+        let name = "usher_certificate_expires_timestamp_seconds";
+        text.family(name, "gauge", "When each certificate expires, in seconds since 1970.");
+        for certificate in certificates {
+            let file = certificate.file.display().to_string();
+            let labels = format!("certificate=\"{}\"", escape(&file));
+            text.sample(name, &labels, certificate.until.0 as f64 / 1000.0);
         }
     }
 
