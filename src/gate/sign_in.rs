@@ -177,7 +177,12 @@ impl Gate {
         Ok(answer)
     }
 
-    fn sign_in_page(&self, asking: &Asking<'_>, next: &str, error: Option<SignInError>) -> Answer {
+    pub(super) fn sign_in_page(
+        &self,
+        asking: &Asking<'_>,
+        next: &str,
+        error: Option<SignInError>,
+    ) -> Answer {
         let asked = self.asked(asking);
         let next = safe_next(next);
         let query =
