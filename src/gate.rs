@@ -4,6 +4,7 @@
 
 mod closed;
 mod form;
+mod front;
 mod hosts;
 mod own;
 mod plan;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::closed::is_closed;
+use super::front::element_for;
 use super::refuse::{Mishap, Turned};
 use super::{Asking, Forward, ForwardPlan, Gate, Tunnel, Verdict};
 use crate::account::Visitor;
 use crate::answer::Answer;
 use crate::authorize::{PersonPermit, SeatPermit};
-use crate::config::{App, Program};
 use crate::request::Target;
 use crate::supervise::{Lease, Refusal};
 
@@ -35,12 +35,12 @@ impl Gate {
         }
         let supervisor = self.operations.supervisor();
         if let Some(lease) = supervisor.ready(&permit) {
-            return self.pass(asking, permit, lease);
+            return self.pass(asking, permit, rest, lease);
         }
         let navigates = asking.head.is_navigation();
         let held_ms = if navigates { NAVIGATION_HELD_MS } else { REQUEST_HELD_MS };
         match supervisor.acquire(&permit, held_ms).await {
-            Ok(lease) => self.pass(asking, permit, lease),
+            Ok(lease) => self.pass(asking, permit, rest, lease),
             Err(Refusal::TooSlow) if navigates => {
                 Ok(Verdict::Answer(self.waiting(asking, &permit).await))
             }
@@ -87,6 +87,7 @@ impl Gate {
         &self,
         asking: &Asking<'_>,
         permit: SeatPermit,
+        rest: &str,
         lease: Lease,
     ) -> Result<Verdict, Turned> {
         let account = self.operations.account();
@@ -110,9 +111,7 @@ impl Gate {
             Ok(Verdict::Tunnel(Box::new(tunnel)))
         } else {
             let passage = account.passage(&plan.permit);
-            if asking.head.is_navigation() {
-                plan.element = element_for(asking, lease.app());
-            }
+            plan.element = element_for(asking, lease.app(), rest);
             Ok(Verdict::Forward(Box::new(Forward { lease, passage, plan })))
         }
     }
@@ -131,15 +130,6 @@ impl Gate {
         let location = with_query(asking, format!("/app/{}/{rest}", first.app));
         Ok(Verdict::Answer(Answer::redirect(StatusCode::TEMPORARY_REDIRECT, &location)))
     }
-}
-
-/// The script's element for a Streamlit app's page, unless it is switched off.
-fn element_for(asking: &Asking<'_>, app: &App) -> Option<Box<str>> {
-    let is_wanted = app.notices && matches!(app.program, Program::Streamlit { .. });
-    let in_force = asking.in_force;
-    is_wanted.then(|| {
-        in_force.pages.in_app_element(app.slug.as_str(), in_force.snapshot.language).into()
-    })
 }
 
 fn add_slash(asking: &Asking<'_>) -> Verdict {
