@@ -228,9 +228,9 @@ fn keep(mut keeper: Keeper, leaving: Arc<AtomicBool>) -> io::Result<JoinHandle<(
 }
 
 /// The shelf of the program: one file.
-struct FileShelf {
-    database: Database,
-    clock: Arc<dyn Clock>,
+pub(super) struct FileShelf {
+    pub(super) database: Database,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Shelf for FileShelf {
