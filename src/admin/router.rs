@@ -245,10 +245,7 @@ fn elsewhere(rest: &str) -> Found {
         return Found::Elsewhere("/".to_owned());
     }
     match rest.strip_suffix('/') {
-        Some(shorter)
-            if shorter != "/"
-                && ROUTES.iter().any(|route| capture(route.pattern, shorter).is_some()) =>
-        {
+        Some(shorter) if ROUTES.iter().any(|route| capture(route.pattern, shorter).is_some()) => {
             Found::Elsewhere(shorter.to_owned())
         }
         Some(_) | None => Found::Nothing,
