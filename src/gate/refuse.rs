@@ -14,7 +14,7 @@ use super::{Asking, ForwardPlan, Gate};
 use crate::account::EventFact;
 use crate::answer::{Answer, Incident};
 use crate::clock::Moment;
-use crate::domain::{Actor, Failure, SeatKey};
+use crate::domain::{Actor, Failure, Role, SeatKey};
 use crate::identify::Person;
 use crate::operate::InForce;
 use crate::pages::view::{self, Common, Failed, Full, Problem, Restricted, TooMany};
@@ -141,8 +141,9 @@ impl Gate {
         self.note(asking, &problem, incident);
         let common = self.common(asking, Some(incident));
         let pages = &asking.in_force.pages;
-        // A stranger is not told which paths are calls.
-        let is_call = asking.person.is_some() && is_call(asking);
+        // Only administrators are told which paths are calls.
+        let is_admin = asking.person.as_deref().is_some_and(|person| person.role == Role::Admin);
+        let is_call = is_admin && is_call(asking);
         let is_json = wants_json(&asking.head.parts.headers) || is_call;
         let rendered = if is_json {
             pages.render_json(&problem, asking.language(), &common)

@@ -221,7 +221,7 @@ async fn the_admin_path_does_not_exist_for_users_and_can_be_moved() {
         "/admin/api/openapi.json",
         "/admin/nothing",
     ] {
-        door.jiyoung().navigate(path).await.expect(404);
+        door.jiyoung().navigate(path).await.expect_page(404, "failed");
         door.jiyoung().post_with(path, &[("X-Usher-Request", "1")]).await.expect(404);
     }
     door.minsu().navigate("/admin/").await.expect_page(200, "admin");

@@ -34,7 +34,8 @@ async fn failed_page(caller: &Caller, path: &str) -> Answer {
 /// begin waits for its next try.
 async fn names_a_failure(door: &Door, words: &[&str]) {
     names(door, words).await;
-    assert_eq!(door.seat("jiyoung", "tool").await.expect("an entry")["state"], "failed");
+    let seat = door.seat("jiyoung", "tool").await.expect("an entry");
+    assert_eq!(seat["state"], "failed", "{seat}");
 }
 
 /// Passes only a page and a log that name all these words; the log line also names the app and the
@@ -44,8 +45,11 @@ async fn names(door: &Door, words: &[&str]) {
     for word in words {
         assert!(page.contains(word), "the page does not say {word:?}: {page}");
     }
-    let seat = door.seat("jiyoung", "tool").await.expect("an entry");
-    assert!(seat["state"] == "failed" || seat["state"] == "backoff", "{seat}");
+    until("the failed process to have ended", async || {
+        let seat = door.seat("jiyoung", "tool").await.expect("an entry");
+        (seat["state"] == "failed" || seat["state"] == "backoff").then_some(())
+    })
+    .await;
     assert!(!door.log_lines(&["jiyoung", "tool"]).is_empty(), "no log line: {}", door.log());
     let fetch = door.jiyoung().get("/app/tool/pid").await;
     assert!([502, 503].contains(&fetch.status), "{fetch:?}");

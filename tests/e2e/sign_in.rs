@@ -2,15 +2,19 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Method;
-use usher::clock::Timestamp;
-use usher::trust::{password, totp};
+use sha1::Sha1;
+use usher::trust::password;
 
 use crate::rig::{Answer, Closed, Door, Visitor, token, until, with};
 
 /// So soon after a session has ended its WebSockets are closed.
 const A_SECOND: Duration = Duration::from_secs(1);
 const PASSWORD: &str = "열려라 참깨";
+/// What jiyoung's authenticator and the configuration share, as bytes and as it is written.
+const SECRET: &[u8] = b"12345678901234567890";
+const SECRET_BASE32: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 /// jiyoung has a password, minsu and hana have none.
 fn configuration(rest: &str) -> String {
@@ -296,9 +300,8 @@ async fn many_guesses_at_once_are_no_way_around_the_limit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_is_asked_for_on_top_and_is_good_once() {
-    let secret = totp::new_secret().unwrap();
-    let configuration =
-        configuration("").replace("name: jiyoung,", &format!("name: jiyoung, totp: \"{secret}\","));
+    let configuration = configuration("")
+        .replace("name: jiyoung,", &format!("name: jiyoung, totp: \"{SECRET_BASE32}\","));
     let mut door = Door::open(&configuration).await;
     let jiyoung = jiyoung(&door);
     let page = jiyoung.navigate("/_usher/login").await.expect_page(200, "login").text();
@@ -309,7 +312,7 @@ async fn a_code_is_asked_for_on_top_and_is_good_once() {
         jiyoung.submit("/_usher/login", "/_usher/login", &fields).await
     };
     sign_in("000000x").await.expect(401);
-    let code = code_now(&secret);
+    let code = code_now();
     sign_in(&code).await.expect_redirect(303, "/");
     jiyoung.get("/app/tool/pid").await.expect(200);
     jiyoung.submit("/_usher/sessions", "/_usher/logout", &[]).await.expect_redirect(303, "/");
@@ -319,14 +322,15 @@ async fn a_code_is_asked_for_on_top_and_is_good_once() {
     sign_in(&code).await.expect(401);
 }
 
-/// The code that an authenticator shows now.
-fn code_now(secret: &str) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    let now = Timestamp(i64::try_from(now).unwrap());
-    (0..1_000_000)
-        .map(|code| format!("{code:06}"))
-        .find(|code| totp::check(secret, code, now) == Some(totp::Step::at(now)))
-        .expect("a code")
+/// The code that an authenticator shows now (RFC 6238).
+fn code_now() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut mac = <Hmac<Sha1> as KeyInit>::new_from_slice(SECRET).unwrap();
+    mac.update(&(now.as_secs() / 30).to_be_bytes());
+    let hash = mac.finalize().into_bytes();
+    let at = usize::from(hash[19] & 0xf);
+    let word = u32::from_be_bytes(hash[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", word % 1_000_000)
 }
 
 #[tokio::test(flavor = "multi_thread")]
