@@ -17,6 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::forwarder::Forwarder;
+use super::ports::Ports;
 use super::{Door, processes, soon, until};
 
 /// Browsers that may run at the same time: they are what two cores are busy with.
@@ -49,6 +50,7 @@ pub(crate) struct Browser {
     client: Client,
     folder: TempDir,
     _driver: Child,
+    _ports: Ports,
     forwarders: Vec<Forwarder>,
     _place: SemaphorePermit<'static>,
 }
@@ -58,12 +60,21 @@ impl Browser {
     pub(crate) async fn start(language: &str) -> Self {
         let place = PLACES.acquire().await.expect("a place for a browser");
         let folder = tempfile::Builder::new().prefix("usher-browser-").tempdir().expect("a folder");
-        let (driver, port) = start_driver(folder.path()).await;
+        let ports = Ports::take();
+        let port = ports.spare(0);
+        let driver = start_driver(folder.path(), port).await;
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities(folder.path(), language));
         let driver_url = format!("http://127.0.0.1:{port}");
         let client = soon("Chromium", builder.connect(&driver_url)).await.expect("Chromium starts");
-        Self { client, folder, _driver: driver, forwarders: Vec::new(), _place: place }
+        Self {
+            client,
+            folder,
+            _driver: driver,
+            _ports: ports,
+            forwarders: Vec::new(),
+            _place: place,
+        }
     }
 
     /// Opens a path of the door as the person at this address.
@@ -209,26 +220,33 @@ impl Drop for Browser {
     }
 }
 
-/// Starts chromedriver on a port that it chooses and tells.
-async fn start_driver(folder: &Path) -> (Child, u16) {
+/// Starts chromedriver and waits until it serves. A port of its own choice it might find taken: it
+/// wants the same one twice, for IPv4 and for IPv6.
+async fn start_driver(folder: &Path, port: u16) -> Child {
     let mut command = Command::new("chromedriver");
-    command.arg("--port=0").arg(format!("--log-path={}", folder.join("driver.log").display()));
+    command.arg(format!("--port={port}"));
+    command.arg(format!("--log-path={}", folder.join("driver.log").display()));
     // Without a locale with all letters, names of files in Korean are no names to it.
     command.env("LANG", "C.UTF-8").env("LC_ALL", "C.UTF-8");
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut driver =
         command.kill_on_drop(true).spawn().expect("chromedriver: `make setup` installs it");
     let mut lines = BufReader::new(driver.stdout.take().expect("its output")).lines();
-    let port = soon("chromedriver's port", async {
+    let mut said = String::new();
+    let serves = soon("chromedriver", async {
         while let Some(line) = lines.next_line().await.expect("a line") {
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                return port.trim_end_matches('.').parse().expect("a port");
+            if line.contains("started successfully") {
+                return true;
             }
+            said.push_str(&line);
+            said.push('\n');
         }
-        panic!("chromedriver ended without a word about its port");
+        false
     });
-    let port = port.await;
-    (driver, port)
+    if !serves.await {
+        panic!("chromedriver ended with {:?}: {said}", driver.wait().await);
+    }
+    driver
 }
 
 fn capabilities(folder: &Path, language: &str) -> Capabilities {
