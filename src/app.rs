@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::account::Books;
+use crate::admin;
 use crate::clock::{Clock, OsClock};
 use crate::config::Snapshot;
 use crate::config::watch::Watch;
@@ -53,7 +54,7 @@ const HANDOVERS_WAITING_MAX: usize = 1;
 /// `usher serve`
 pub fn serve(file: &Path) -> Outcome {
     start_log();
-    let (snapshot, pages) = match operate::load(file) {
+    let (snapshot, pages) = match operate::load(file, admin::sample::problems) {
         Ok(loaded) => loaded,
         Err(problems) => {
             for problem in &problems {
@@ -207,6 +208,7 @@ async fn build(
         clock: Arc::clone(&clock),
         machine: observer,
         trust,
+        trial: admin::sample::problems,
         handovers,
     }));
     tokio::spawn(Arc::clone(&operations).tend_sessions());

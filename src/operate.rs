@@ -9,7 +9,7 @@ mod seats;
 mod sessions;
 mod status;
 
-pub use reload::{Reloaded, load};
+pub use reload::{Reloaded, Trial, load};
 pub use seats::SeatOrder;
 pub use status::{SeatJson, rfc3339};
 
@@ -112,6 +112,7 @@ pub struct Operations {
     board: Board,
     machine: Latest,
     trust: Arc<Trust>,
+    trial: Trial,
     handovers: mpsc::Sender<Handover>,
 }
 
@@ -129,6 +130,8 @@ pub struct Parts {
     pub machine: Latest,
     /// Who is signed in.
     pub trust: Arc<Trust>,
+    /// What a reload tries an operator's templates with.
+    pub trial: Trial,
     /// Where wishes to hand over go.
     pub handovers: mpsc::Sender<Handover>,
 }
@@ -150,6 +153,7 @@ impl Operations {
             board: Board::default(),
             machine: parts.machine,
             trust: parts.trust,
+            trial: parts.trial,
             handovers: parts.handovers,
         }
     }

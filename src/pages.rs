@@ -281,8 +281,15 @@ impl Pages {
         problems
     }
 
-    /// An error names the template it happened in, which need not be the one that was asked for.
+    /// An error names the template it happened in, which need not be the one that was asked for;
+    /// that of an included template is inside the one about including it.
     fn problem(&self, template: &str, error: &minijinja::Error) -> TemplateProblem {
+        let mut error = error;
+        while let Some(inner) = std::error::Error::source(error)
+            .and_then(|source| source.downcast_ref::<minijinja::Error>())
+        {
+            error = inner;
+        }
         let files = self.replaced.as_ref().map(|replaced| &replaced.files);
         let file = |name: &str| files.and_then(|files| files.get(name));
         let file = error.name().and_then(file).or_else(|| file(template));

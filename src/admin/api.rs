@@ -183,6 +183,11 @@ impl Admin {
             Some(from) => from,
             None => to.saturating_sub(jiff::Span::new().days(days - 1)),
         };
+        if from > to {
+            let example = "2026-11-26";
+            let reason = AdminReason::BadParameter { name: "to", value: to.to_string(), example };
+            return Err(reason);
+        }
         Ok(StatisticsQuery {
             from,
             to,

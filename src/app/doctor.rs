@@ -51,7 +51,7 @@ impl Findings {
 
 /// `usher doctor`
 pub fn doctor(file: &Path) -> Outcome {
-    let snapshot = match operate::load(file) {
+    let snapshot = match operate::load(file, crate::admin::sample::problems) {
         Ok((snapshot, _)) => snapshot,
         Err(problems) => {
             for problem in &problems {
@@ -188,7 +188,7 @@ fn try_apps(findings: &mut Findings, file: &Path) -> Result<(), String> {
         .build()
         .map_err(|error| format!("no threads: {error}"))?;
     runtime.block_on(async {
-        let (snapshot, pages) = operate::load(file)
+        let (snapshot, pages) = operate::load(file, crate::admin::sample::problems)
             .map_err(|problems| problems.first().map_or_else(String::new, ToString::to_string))?;
         let apps = snapshot.apps.clone();
         let snapshot = for_trial(snapshot, folder.path(), door);

@@ -7,7 +7,7 @@ use super::{InForce, Operations, Report, shown};
 use crate::account::Settings;
 use crate::config::{Problem, Snapshot};
 use crate::domain::{Actor, CloseCode};
-use crate::pages::Pages;
+use crate::pages::{Pages, TemplateProblem};
 use crate::supervise::Sockets;
 
 /// What a reload did.
@@ -27,7 +27,8 @@ impl Operations {
     pub async fn reload(&self, actor: &Actor) -> Reloaded {
         let _one_at_a_time = self.reloading.lock().await;
         let file = self.file();
-        let loaded = tokio::task::spawn_blocking(move || load(&file)).await;
+        let trial = self.trial;
+        let loaded = tokio::task::spawn_blocking(move || load(&file, trial)).await;
         let loaded = loaded.unwrap_or_else(|failure| {
             Err(vec![problem(&self.file(), format!("the check itself failed: {failure}"))])
         });
@@ -104,13 +105,20 @@ impl Operations {
     }
 }
 
+/// Tries the templates of pages that others than `pages` make: what is wrong with an operator's.
+pub type Trial = fn(&Pages) -> Vec<TemplateProblem>;
+
 /// Reads the file and everything that it names and that is loaded at once.
 ///
 /// # Errors
 /// Every problem.
-pub fn load(file: &std::path::Path) -> Result<(Snapshot, Pages), Vec<Problem>> {
+pub fn load(file: &std::path::Path, trial: Trial) -> Result<(Snapshot, Pages), Vec<Problem>> {
     let snapshot = Snapshot::load(file)?;
-    match Pages::load(snapshot.templates.as_deref()) {
+    let loaded = Pages::load(snapshot.templates.as_deref()).and_then(|pages| {
+        let problems = if snapshot.templates.is_some() { trial(&pages) } else { Vec::new() };
+        if problems.is_empty() { Ok(pages) } else { Err(problems) }
+    });
+    match loaded {
         Ok(pages) => {
             for unknown in pages.unknown_files() {
                 log::warn!("{} replaces no template and is not used", shown(unknown));

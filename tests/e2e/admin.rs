@@ -1,6 +1,7 @@
 //! What administrators have: pages, the same as JSON, and orders that change something.
 
 use serde_json::Value;
+use usher::admin::router::{ROUTES, Verb};
 
 use crate::rig::{Answer, Caller, Closed, Door, until};
 
@@ -44,6 +45,47 @@ async fn every_page_opens_for_an_admin_and_loads_nothing_from_elsewhere() {
     }
     let seats = door.minsu().navigate("/admin/seats").await.text();
     assert!(seats.contains("jiyoung") && seats.contains("tool"), "{seats}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_but_an_admin_reaches_any_line_of_the_table() {
+    let door = Door::open(TOOL).await;
+    let paths = ROUTES.iter().map(|route| {
+        let path = route.pattern.replace("{user}", "jiyoung").replace("{app}", "tool");
+        (route.verb, format!("/admin{path}"))
+    });
+    let others = ["/admin", "/admin/nothing", "/admin/api/nothing", "/admin/seats/"];
+    let others = others.into_iter().map(|path| (Verb::Get, path.to_owned()));
+    for (verb, path) in paths.chain(others) {
+        for (caller, status) in [(door.jiyoung(), 404), (door.stranger(), 403)] {
+            for answer in [
+                caller.get(&path).await,
+                caller.navigate(&path).await,
+                caller.post_with(&path, &[ORDER]).await,
+            ] {
+                assert_eq!(answer.status, status, "{path}: {answer:?}");
+                assert!(!answer.text().contains("hana"), "{path} tells nothing");
+            }
+        }
+        // So that these are not simply paths that do not exist.
+        if verb == Verb::Get && ROUTES.iter().any(|route| path.ends_with(route.pattern)) {
+            let minsu = door.minsu();
+            let status = minsu.send(minsu.request(reqwest::Method::HEAD, &path)).await.status;
+            assert!([200, 303, 308].contains(&status), "{path}: {status}");
+        }
+    }
+    assert!(door.launches().is_empty(), "nothing was started");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_are_where_the_configuration_says() {
+    let door = Door::open(&format!("{TOOL}admin: {{ path: /_control/room }}\n")).await;
+    let page = door.minsu().navigate("/_control/room/seats").await.expect_page(200, "admin");
+    let text = page.text();
+    assert!(text.contains("href=\"/_control/room/users\"") && !text.contains("\"/admin"), "{text}");
+    door.minsu().get("/admin/").await.expect(404);
+    order(&door.minsu(), "/_control/room/api/seats/jiyoung/tool/start").await;
+    door.seat_in_state("jiyoung", "tool", "ready").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
