@@ -95,7 +95,8 @@ longer as it was when it started, so that it will not fork again, or null}.
 SPEC    script, cwd     absolute paths; required
         env             the whole environment; required
         args            [] what follows the script's name
-        flags           {} Streamlit's options, as {"server.port": 8501}; a list if it is repeatable
+        flags           {} Streamlit's options, as {"server.port": 8501} or {"server.port": "8501"};
+                        a list for one that may be repeated
         cookie_secret   becomes STREAMLIT_SERVER_COOKIE_SECRET; a random one without it
         sys_path        [] before the standard library, after the script's folder: `python -m
                         streamlit` puts the working directory there, `streamlit` does not

@@ -219,7 +219,11 @@ class Seat:
         command = self.template.command
         dropped = command.unknown(self.flags)
         self.report["dropped_flags"] = dropped
-        self.flags = {name: value for name, value in self.flags.items() if name not in dropped}
+        self.flags = {
+            name: value
+            for name, value in self.flags.items()
+            if value is not None and name not in dropped
+        }
         self.values = command.values(self.flags, self.env)
         if self.get("watch_config") is False:
             do_not_watch_configuration()
@@ -387,16 +391,13 @@ class StreamlitRun:
                 given[option.name] = option.type_cast_value(self.context, value)
         for name, value in flags.items():
             option = self.options[name]
-            if value is not None:
-                given[option.name] = option.type_cast_value(
-                    self.context, as_given(option, value)
-                )
+            given[option.name] = option.type_cast_value(self.context, as_given(option, value))
         return given
 
     def command_line(self, flags, script, args):
         """What a person would type after `python -m`."""
         options = [
-            f"--{name}={text_of(value)}" for name, value in flags.items() if value is not None
+            f"--{name}={text_of(one)}" for name, value in flags.items() for one in listed(value)
         ]
         return ["streamlit", "run", *options, "--", script, *args]
 
@@ -419,8 +420,12 @@ class StreamlitRun:
 def as_given(option, value):
     """A flag's value as the command would get it."""
     if option.multiple:
-        return value if isinstance(value, list) else [text_of(value)]
+        return [text_of(one) for one in listed(value)]
     return text_of(value) if option.type.name == "text" else value
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
 
 
 def text_of(value):
