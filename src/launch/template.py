@@ -115,9 +115,10 @@ SPEC    script, cwd     absolute paths; required
         Null stands for the default. Unknown keys are errors.
 
 A seat has its own session, default signals, and no descriptor but 0 (/dev/null), 1, 2 (the log)
-and 3 (the listener). By its mark, the variable USHER_SEAT, usher finds whatever is a seat's in
-/proc/PID/environ: the seat writes its own over the template's, which must be at least as long. What it cannot have of its own: the hash seed, the address layout, and what
-libraries read from the environment when the template imported them.
+and 3 (the listener). By its mark, the variable USHER_SEAT in /proc/PID/environ, usher finds whatever
+is a seat's: the seat writes its own over the template's, which must be at least as long. What it
+cannot have of its own: the hash seed, the address layout, and what libraries read from the
+environment when the template imported them.
 """
 
 from __future__ import annotations
