@@ -152,6 +152,7 @@ try:
         Preloader,
         add_user_site,
         copy_options_ahead,
+        learned_names,
         memoise_component_scan,
         package_of,
         pool_setters,
@@ -301,7 +302,8 @@ class Template:
         self.command = StreamlitRun()
         self.facts = {}
         self.core_names = set()
-        self.packages = frozenset()
+        self.packages = self.ahead = frozenset()
+        self.learned = []
         self.imposed = {}
         self.suggested = {}
         self.undo_component_scan = lambda: None
@@ -688,6 +690,10 @@ class Start:
             name: value for name, value in os.environ.items() if before.get(name) != value
         }
         template.packages = frozenset(package_of(name) for name in sys.modules)
+        template.ahead = frozenset(sys.modules)
+        template.learned = learned_names(
+            dict(sys.modules), template.core_names, self.environment, ()
+        )
         template.orphan_after_s = self.configuration.orphan_after_s
         template.descriptors = self.preloader.descriptors - {self.announcer.fd}
         self.environment.remember()
