@@ -93,6 +93,7 @@ impl Launchers {
     async fn is_the_seat(&self, started: &Started, listener: Option<u32>) -> Result<bool, Failure> {
         let seat = started.clone();
         let judged = self.blocking(move |shared| match &seat.endpoint {
+            Endpoint::Tcp(address) if shared.ports.is_as_made(address.port()) => Ok(true),
             Endpoint::Tcp(address) => {
                 let members = shared.processes.members(&seat);
                 let held = members.iter().flat_map(|pid| sockets::sockets_of(*pid)).collect();
