@@ -21,7 +21,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::config;
-use crate::domain::{Endpoint, Exit, Failure, Generation, LaunchKind, Role, SeatKey};
+use crate::domain::{AppSlug, Endpoint, Exit, Failure, Generation, LaunchKind, Role, SeatKey};
 
 mod begin;
 mod command;
@@ -161,6 +161,12 @@ pub trait Launcher: Send + Sync {
     /// quick, and lets go of what no app needs any more. Returns at once. To be called after
     /// [`Launcher::survivors`].
     fn prepare(&self, _apps: &[Arc<config::App>]) {}
+
+    /// Why seats of this app are not forked although they might be, for people; `None` if they are
+    /// or would be, or if it is not configured so.
+    fn why_not_fork(&self, _app: &AppSlug) -> Option<String> {
+        None
+    }
 
     /// What the process and everything it started use now; `None` if it is gone or unknown.
     /// Blocks for a few reads of `/proc` per process.

@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use crate::authorize::SeatPermit;
 use crate::clock::Clock;
 use crate::config::Snapshot;
-use crate::domain::{Actor, CloseCode, SeatKey, SeatState, UserName};
+use crate::domain::{Actor, AppSlug, CloseCode, SeatKey, SeatState, UserName};
 use crate::identify::SessionId;
 use crate::launch::Launcher;
 use desk::Desk;
@@ -197,6 +197,11 @@ impl Supervisor {
     /// All seats that are not Absent, by user and app.
     pub fn seats(&self) -> Vec<SeatStatus> {
         self.desk.statuses()
+    }
+
+    /// Why seats of this app are not forked from a template although they might be, for people.
+    pub fn why_not_fork(&self, app: &AppSlug) -> Option<String> {
+        self.desk.launcher.why_not_fork(app)
     }
 
     /// The last lines of the log of a seat's launches, oldest first.

@@ -204,6 +204,13 @@ fn try_apps(findings: &mut Findings, file: &Path) -> Result<(), String> {
                 Ok(Ok(what)) => {
                     let with = streamlit_version(&log).unwrap_or_default();
                     findings.good(&format!("app {}: {what}{with}", app.slug));
+                    if let Some(reason) = house.supervisor.why_not_fork(&app.slug) {
+                        findings.warning(&format!(
+                            "app {}: its seats are spawned, not forked from a template, which \
+                             takes longer and more memory: {reason}",
+                            app.slug
+                        ));
+                    }
                 }
                 Ok(Err(what)) => findings.problem(&format!("app {}: {what}", app.slug)),
                 Err(_) => findings.problem(&format!(

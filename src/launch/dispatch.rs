@@ -39,12 +39,6 @@ impl Launchers {
         Ok(Self { shared, templates })
     }
 
-    /// Why seats of this app are not forked from a template, for people; `None` if they are or would
-    /// be, or if it is not configured so.
-    pub fn why_not_fork(&self, app: &AppSlug) -> Option<String> {
-        self.templates.why_not(app)
-    }
-
     /// No start will follow. Seats run on; what is kept warm for further starts ends, or with `keep`
     /// stays for the next usher.
     pub async fn close(&self, keep: bool) {
@@ -93,6 +87,7 @@ impl Launchers {
     async fn is_the_seat(&self, started: &Started, listener: Option<u32>) -> Result<bool, Failure> {
         let seat = started.clone();
         let judged = self.blocking(move |shared| match &seat.endpoint {
+            Endpoint::Tcp(address) if shared.ports.is_as_made(address.port()) => Ok(true),
             Endpoint::Tcp(address) => {
                 let members = shared.processes.members(&seat);
                 let held = members.iter().flat_map(|pid| sockets::sockets_of(*pid)).collect();
@@ -207,6 +202,10 @@ impl Launcher for Launchers {
 
     fn prepare(&self, apps: &[Arc<App>]) {
         self.templates.prepare(apps);
+    }
+
+    fn why_not_fork(&self, app: &AppSlug) -> Option<String> {
+        self.templates.why_not(app)
     }
 
     fn usage(&self, started: &Started) -> Option<Usage> {

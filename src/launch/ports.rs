@@ -1,7 +1,7 @@
 //! Loopback ports for seats: from the app's range or the user's own, none handed out twice, none
 //! that somebody else listens on.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use parking_lot::Mutex;
 
 use super::Launch;
 use crate::domain::Failure;
-use crate::platform::sockets;
+use crate::platform::{peers, sockets};
 
 /// The ports of the seats that live, whether or not they listen yet.
 #[derive(Debug, Default)]
 pub(super) struct Ports {
-    handed_out: Mutex<BTreeSet<u16>>,
+    /// With the number of the socket that was made for it, if it is the seat's to listen on.
+    handed_out: Mutex<BTreeMap<u16, Option<u64>>>,
 }
 
 /// A port for one launch, with a socket that listens on it already. Dropped before it is kept, it
@@ -41,7 +42,14 @@ impl Ports {
 
     /// Notes that a seat which was found running has this port.
     pub(super) fn adopt(&self, port: u16) {
-        self.handed_out.lock().insert(port);
+        self.handed_out.lock().insert(port, None);
+    }
+
+    /// Whether what listens at this port now is the socket that was made for its seat. Others may
+    /// be asked for it only if not: nobody else can have taken its place.
+    pub(super) fn is_as_made(&self, port: u16) -> bool {
+        let made = self.handed_out.lock().get(&port).copied().flatten();
+        made.is_some() && peers::listener(loopback(port)) == made
     }
 
     /// The seat that had this port is gone.
@@ -53,7 +61,7 @@ impl Ports {
         let address = loopback(port);
         match sockets::listen_tcp(address) {
             Ok(listener) => {
-                self.handed_out.lock().insert(port);
+                self.handed_out.lock().insert(port, sockets::inode(&listener));
                 Ok(self.claimed(port, listener))
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -75,12 +83,12 @@ impl Ports {
         // Held while trying, so that two launches never fight for one port.
         let mut handed_out = self.handed_out.lock();
         for port in first..=last {
-            if reserved.contains(&port) || handed_out.contains(&port) {
+            if reserved.contains(&port) || handed_out.contains_key(&port) {
                 continue;
             }
             match sockets::listen_tcp(loopback(port)) {
                 Ok(listener) => {
-                    handed_out.insert(port);
+                    handed_out.insert(port, sockets::inode(&listener));
                     return Ok(self.claimed(port, listener));
                 }
                 Err(error) => log::debug!("port {port} is not free: {error}"),

@@ -95,7 +95,8 @@ longer as it was when it started, so that it will not fork again, or null}.
 SPEC    script, cwd     absolute paths; required
         env             the whole environment; required
         args            [] what follows the script's name
-        flags           {} Streamlit's options, as {"server.port": 8501}; a list if it is repeatable
+        flags           {} Streamlit's options, as {"server.port": 8501} or {"server.port": "8501"};
+                        a list for one that may be repeated
         cookie_secret   becomes STREAMLIT_SERVER_COOKIE_SECRET; a random one without it
         sys_path        [] before the standard library, after the script's folder: `python -m
                         streamlit` puts the working directory there, `streamlit` does not
@@ -114,9 +115,10 @@ SPEC    script, cwd     absolute paths; required
         Null stands for the default. Unknown keys are errors.
 
 A seat has its own session, default signals, and no descriptor but 0 (/dev/null), 1, 2 (the log)
-and 3 (the listener). By its mark, the variable USHER_SEAT, usher finds whatever is a seat's in
-/proc/PID/environ: the seat writes its own over the template's, which must be at least as long. What it cannot have of its own: the hash seed, the address layout, and what
-libraries read from the environment when the template imported them.
+and 3 (the listener). By its mark, the variable USHER_SEAT in /proc/PID/environ, usher finds whatever
+is a seat's: the seat writes its own over the template's, which must be at least as long. What it
+cannot have of its own: the hash seed, the address layout, and what libraries read from the
+environment when the template imported them.
 """
 
 from __future__ import annotations
@@ -150,6 +152,7 @@ try:
         Preloader,
         add_user_site,
         copy_options_ahead,
+        learned_names,
         memoise_component_scan,
         package_of,
         pool_setters,
@@ -299,7 +302,8 @@ class Template:
         self.command = StreamlitRun()
         self.facts = {}
         self.core_names = set()
-        self.packages = frozenset()
+        self.packages = self.ahead = frozenset()
+        self.learned = []
         self.imposed = {}
         self.suggested = {}
         self.undo_component_scan = lambda: None
@@ -686,6 +690,10 @@ class Start:
             name: value for name, value in os.environ.items() if before.get(name) != value
         }
         template.packages = frozenset(package_of(name) for name in sys.modules)
+        template.ahead = frozenset(sys.modules)
+        template.learned = learned_names(
+            dict(sys.modules), template.core_names, self.environment, ()
+        )
         template.orphan_after_s = self.configuration.orphan_after_s
         template.descriptors = self.preloader.descriptors - {self.announcer.fd}
         self.environment.remember()

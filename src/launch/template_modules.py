@@ -422,7 +422,8 @@ def is_learnable(name, module, modules):
     ):
         return False
     parent = name.rpartition(".")[0]
-    return isinstance(module_file(module), str) and (not parent or parent in modules)
+    has_parent = not parent or parent in modules or parent in sys.modules
+    return isinstance(module_file(module), str) and has_parent
 
 
 def module_dictionary(module):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib.util
+import itertools
 import json
 import locale
 import os
@@ -42,6 +43,7 @@ LEARN_STEP_S = 0.5
 LEARN_QUIET_S = 2.0
 LEARN_RUN_S = 60.0
 LEARN_WAIT_S = 600.0
+FORGOTTEN_MAX = 64
 
 # Read by the loader, the allocator or the interpreter when a process starts: too late for a forked
 # one.
@@ -219,7 +221,11 @@ class Seat:
         command = self.template.command
         dropped = command.unknown(self.flags)
         self.report["dropped_flags"] = dropped
-        self.flags = {name: value for name, value in self.flags.items() if name not in dropped}
+        self.flags = {
+            name: value
+            for name, value in self.flags.items()
+            if value is not None and name not in dropped
+        }
         self.values = command.values(self.flags, self.env)
         if self.get("watch_config") is False:
             do_not_watch_configuration()
@@ -387,16 +393,13 @@ class StreamlitRun:
                 given[option.name] = option.type_cast_value(self.context, value)
         for name, value in flags.items():
             option = self.options[name]
-            if value is not None:
-                given[option.name] = option.type_cast_value(
-                    self.context, as_given(option, value)
-                )
+            given[option.name] = option.type_cast_value(self.context, as_given(option, value))
         return given
 
     def command_line(self, flags, script, args):
         """What a person would type after `python -m`."""
         options = [
-            f"--{name}={text_of(value)}" for name, value in flags.items() if value is not None
+            f"--{name}={text_of(one)}" for name, value in flags.items() for one in listed(value)
         ]
         return ["streamlit", "run", *options, "--", script, *args]
 
@@ -419,8 +422,12 @@ class StreamlitRun:
 def as_given(option, value):
     """A flag's value as the command would get it."""
     if option.multiple:
-        return value if isinstance(value, list) else [text_of(value)]
+        return [text_of(one) for one in listed(value)]
     return text_of(value) if option.type.name == "text" else value
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
 
 
 def text_of(value):
@@ -502,14 +509,14 @@ def serve_tornado_on(http_server, listener):
 
 class Learner:
     """Notes what the seat has imported once its script has run: a thread that looks at sys.modules,
-    and touches no module."""
+    and touches no module. What the template had imported it leaves alone: to look at an object is to
+    count a reference to it, and so to copy its page."""
 
     def __init__(self, path, template, user_folders):
         self.path = path
         self.template = template
         self.user_roots = folders(user_folders)
         self.entry = sys.modules["__main__"]
-        self.ahead = set(sys.modules)
         self.written = None
         self.writing = threading.Lock()
 
@@ -541,26 +548,35 @@ class Learner:
     def write(self):
         """Whole or not at all, and only what is new."""
         with self.writing:
-            names = learned_names(
-                dict(sys.modules),
+            new = learned_names(
+                self.modules_since(),
                 self.template.core_names,
                 self.template.environment,
                 self.user_roots,
             )
-            if not self.has_run() or names == self.written:
+            if not self.has_run() or new == self.written:
                 return
             learned = {
                 "version": 1,
                 "python": python_version(),
                 "streamlit": self.template.facts["streamlit"],
-                "modules": names,
-                "new": [name for name in names if name not in self.ahead],
+                "modules": [*self.template.learned, *new],
+                "new": new,
             }
             try:
                 write_whole(self.path, json.dumps(learned))
-                self.written = names
+                self.written = new
             except OSError as error:
                 log(f"what the app imports could not be noted: {error}")
+
+
+    def modules_since(self):
+        """The modules at the end of sys.modules that the template had not imported. Some that it had
+        were perhaps forgotten for the sake of the user's own."""
+        ahead = self.template.ahead
+        count = max(0, len(sys.modules) - len(ahead)) + FORGOTTEN_MAX
+        last = list(itertools.islice(reversed(sys.modules), count))  # in one step: others import
+        return {name: sys.modules.get(name) for name in reversed(last) if name not in ahead}
 
 
 def write_whole(path, text):

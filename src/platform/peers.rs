@@ -2,7 +2,7 @@
 //! socket, however many there are.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 
@@ -35,6 +35,16 @@ pub fn end(own: SocketAddr, other: SocketAddr) -> Option<End> {
         log::debug!("the kernel does not tell about single sockets: {error}");
         sockets::connected(own, other).map(|(inode, uid)| End { inode, uid })
     })
+}
+
+/// The number of the socket that listens at this address, canonical, and would answer there; `None`
+/// if there is none.
+pub fn listener(address: SocketAddr) -> Option<u64> {
+    let nobody: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    end(address, SocketAddr::new(nobody, 0)).map(|end| end.inode)
 }
 
 fn ask(own: SocketAddr, other: SocketAddr) -> io::Result<Option<End>> {
@@ -128,6 +138,21 @@ mod tests {
             let nobody = SocketAddr::new(far.ip(), 1);
             assert_eq!(ask(near, nobody).unwrap(), None);
             assert_eq!(sockets::connected(near, nobody), None);
+        }
+    }
+
+    #[test]
+    fn the_socket_that_listens_is_found_and_no_connection_of_it() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let socket = TcpListener::bind(address).unwrap();
+            let at = socket.local_addr().unwrap();
+            let _client = TcpStream::connect(at).unwrap();
+            let _server = socket.accept().unwrap();
+            let found = listener(at);
+            assert_eq!(found, sockets::inode(&socket));
+            assert_eq!(found, sockets::listening_at(at).first().map(|one| one.inode));
+            drop(socket);
+            assert_eq!(listener(at), None);
         }
     }
 

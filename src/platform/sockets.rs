@@ -100,6 +100,11 @@ fn answering(address: SocketAddr, all: &[Listening]) -> Vec<Listening> {
     if exact.is_empty() { on_port(&|ip| ip.is_unspecified()) } else { exact }
 }
 
+/// The number of a socket of ours.
+pub fn inode(socket: &impl std::os::fd::AsFd) -> Option<u64> {
+    rustix::fs::fstat(socket).ok().map(|found| found.st_ino)
+}
+
 /// The sockets that a process holds, by number; empty if it is gone or belongs to somebody else.
 pub fn sockets_of(pid: u32) -> BTreeSet<u64> {
     fs::read_dir(format!("/proc/{pid}/fd"))

@@ -1,9 +1,10 @@
 //! A seat forked from the warm template: from inside it cannot be told from one started by hand,
 //! and two of them share nothing that should be their own.
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::rig::{Caller, Door, Session};
+use crate::rig::{Caller, Door, Session, lives, until};
 
 const INSIDE: &str = "
 apps:
@@ -77,7 +78,7 @@ async fn forked_seats_draw_their_own_chances_and_keep_their_own_secrets() {
     );
     let before = told(&jiyoung, "main", "pid").await;
     door.run(&["seat", "restart", "jiyoung", "main"]).await.expect(0);
-    crate::rig::until("another process", async || {
+    until("another process", async || {
         let seat = door.seat("jiyoung", "main").await?;
         (seat["state"] == "ready" && seat["pid"] != before).then_some(())
     })
@@ -102,4 +103,104 @@ async fn a_template_that_dies_costs_no_request() {
     templates.iter().for_each(|one| crate::rig::signal(one.pid, rustix::process::Signal::KILL));
     assert_eq!(told(&door.jiyoung(), "main", "pid").await, pid, "its seats live on");
     assert_ne!(told(&door.hana(), "main", "pid").await, pid, "and new ones start all the same");
+}
+
+const DEFAULTS: &str = "
+apps:
+  main: { script: $APPS/page.py, python: $PYTHON167, ports: $PORTS }
+users: $USERS
+";
+
+fn templates(door: &Door) -> Vec<u32> {
+    let is_template = |process: &crate::rig::Process| process.command.contains("/template.py");
+    door.processes().into_iter().filter(is_template).map(|process| process.pid).collect()
+}
+
+fn parent(pid: &Value) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let fields = stat.rsplit(')').next().expect("fields");
+    fields.split_whitespace().nth(1).expect("a parent").parse().expect("a process id")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_is_there_before_the_first_visit_and_seats_are_forked_without_being_asked_for() {
+    let door = Door::open(DEFAULTS).await;
+    until("a template", async || (templates(&door).len() == 1).then_some(())).await;
+    let pid = told(&door.jiyoung(), "main", "pid").await;
+    assert_eq!(parent(&pid), templates(&door)[0]);
+    let seat = door.seat("jiyoung", "main").await.expect("an entry");
+    assert_eq!(seat["launch"], "fork");
+    let memory = seat["memory_bytes"].as_u64();
+    assert!(memory.is_none_or(|bytes| bytes < 60 << 20), "what is shared is not counted: {seat}");
+}
+
+/// Passes if the seat and its template outlive this usher and serve the next.
+async fn outlive(how: impl AsyncFnOnce(&mut Door)) {
+    let mut door = Door::open(DEFAULTS).await;
+    let pid = told(&door.jiyoung(), "main", "pid").await;
+    let template = parent(&pid);
+    how(&mut door).await;
+    door.seat_in_state("jiyoung", "main", "ready").await;
+    assert_eq!(told(&door.jiyoung(), "main", "pid").await, pid);
+    let other = told(&door.hana(), "main", "pid").await;
+    assert_eq!(parent(&other), template);
+    assert_eq!(templates(&door), [template]);
+    // What it forked for the usher before is known by its end as well.
+    door.run(&["seat", "stop", "jiyoung", "main"]).await.expect(0);
+    door.seat_gone("jiyoung", "main").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seats_and_their_template_outlive_a_killed_usher() {
+    outlive(async |door: &mut Door| {
+        door.kill().await;
+        door.start().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seats_and_their_template_outlive_a_restart() {
+    outlive(async |door: &mut Door| {
+        door.signal(Signal::USR1);
+        assert!(door.exited().await.success());
+        door.start().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seats_and_their_template_outlive_an_upgrade() {
+    outlive(async |door: &mut Door| {
+        door.run(&["upgrade"]).await.expect(0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_a_template_starts_or_serves_leaves_nothing() {
+    let mut door = Door::open(DEFAULTS).await;
+    until("a template", async || (!templates(&door).is_empty()).then_some(())).await;
+    door.signal(Signal::TERM);
+    assert!(door.exited().await.success());
+    assert_eq!(door.processes(), []);
+    door.start().await;
+    told(&door.jiyoung(), "main", "pid").await;
+    door.signal(Signal::TERM);
+    assert!(door.exited().await.success());
+    assert_eq!(door.processes(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_goes_when_the_configuration_needs_it_no_more_but_not_before_its_last_seat() {
+    let door = Door::open(DEFAULTS).await;
+    let pid = told(&door.jiyoung(), "main", "pid").await;
+    let template = parent(&pid);
+    door.write(&DEFAULTS.replace("ports: $PORTS", "ports: $PORTS, environment: { A: b }"));
+    door.run(&["reload"]).await.expect(0);
+    let other = told(&door.hana(), "main", "pid").await;
+    assert_ne!(parent(&other), template);
+    door.run(&["seat", "stop", "jiyoung", "main"]).await.expect(0);
+    until("the first template to go", async || (!lives(template)).then_some(())).await;
+    assert_eq!(templates(&door), [parent(&other)]);
 }

@@ -9,7 +9,7 @@ import signal
 import socket
 import unittest
 
-from support import Browser, TemplateProcess, script
+from support import Browser, TemplateProcess, known_flags, script
 
 COUNTER = """
 import streamlit as st
@@ -70,6 +70,33 @@ class Serving(unittest.TestCase):
         seat = template.seat(flags={"server.baseUrlPath": "app/main"})
         self.assertEqual(seat.get("/app/main/_stcore/health"), (200, b"ok"))
         self.assertEqual(seat.get("/_stcore/health")[0], 404)
+
+    def test_options_may_be_given_as_text_as_on_the_command_line(self):
+        given = {
+            "server.maxUploadSize": ("11", 11),
+            "server.enableCORS": ("false", False),
+            "client.toolbarMode": ("viewer", "viewer"),
+            "theme.primaryColor": (None, None),
+            "server.trustedUserHeaders": ({"X-User": "name"}, {"X-User": "name"}),
+            "server.corsAllowedOrigins": ("https://a.example", ["https://a.example"]),
+            "server.allowedHosts": (["localhost", "b.example"], ["localhost", "b.example"]),
+        }
+        flags = {name: value for name, (value, _) in given.items()}
+        known = known_flags(flags)
+        text = (
+            "import json, sys, streamlit as st\n"
+            f"options = {{name: st.get_option(name) for name in {sorted(known)}}}\n"
+            "st.markdown(json.dumps([options, sys.orig_argv]))\n"
+        )
+        seat = template.seat(text, flags={**flags, "server.enableXsrfProtection": False})
+        options, typed = seat.report()
+        self.assertEqual(options, {name: given[name][1] for name in known})
+        self.assertLessEqual(set(flags) - set(known), set(seat.second["seat"]["dropped_flags"]))
+        if "server.allowedHosts" in known:
+            hosts = [one for one in typed if one.startswith("--server.allowedHosts")]
+            self.assertEqual(
+                hosts, [f"--server.allowedHosts={host}" for host in given["server.allowedHosts"][1]]
+            )
 
     def test_configuration_files_are_watched_only_if_asked(self):
         threads = {}

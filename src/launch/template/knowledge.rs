@@ -20,8 +20,10 @@ const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// More names are not imported ahead.
 const NAMES_MAX: usize = 8_000;
 /// So many new modules are worth another template, although its seats have no pages in common with
-/// those of the one before.
-const NEW_WORTH_A_TEMPLATE: usize = 64;
+/// those of the one before. Fewer wait for the next one.
+const WORTH_A_TEMPLATE: usize = 64;
+/// So many are if the one before has no seats.
+const WORTH_A_TEMPLATE_WITHOUT_SEATS: usize = 16;
 
 /// The files, in a folder that exists.
 #[derive(Debug)]
@@ -131,10 +133,9 @@ impl Knowledge {
     }
 }
 
-/// Whether so many new modules are worth another template. One that nobody was forked from is
-/// replaced for less.
+/// Whether so many new modules are worth another template than one with so many seats.
 pub(super) fn is_worth_a_template(missing: usize, seats: usize) -> bool {
-    missing >= NEW_WORTH_A_TEMPLATE || (missing > 0 && seats == 0)
+    missing >= if seats == 0 { WORTH_A_TEMPLATE_WITHOUT_SEATS } else { WORTH_A_TEMPLATE }
 }
 
 /// Whether one of the names is the module's, or that of a package around it.
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     fn a_few_new_modules_are_worth_a_template_only_where_nobody_shares_pages() {
         for (missing, seats, worth) in
-            [(0, 0, false), (1, 0, true), (1, 1, false), (64, 1, true), (0, 5, false)]
+            [(0, 0, false), (15, 0, false), (16, 0, true), (63, 1, false), (64, 1, true)]
         {
             assert_eq!(is_worth_a_template(missing, seats), worth, "{missing} {seats}");
         }
