@@ -108,7 +108,7 @@ impl Writer {
     /// A writer that has not opened anything yet.
     pub(super) fn new(parts: Parts) -> Self {
         let clock = Arc::clone(parts.account.clock());
-        let gap_ms = parts.settings.load().visits.gap_ms;
+        let visits = parts.settings.load().visits;
         let now = clock.now();
         Self {
             account: parts.account,
@@ -118,8 +118,12 @@ impl Writer {
             settings: parts.settings,
             health: parts.health,
             journal: None,
-            visits: Visits::new(gap_ms),
-            recording: Recording::Off,
+            visits: Visits::new(visits.gap_ms),
+            recording: if visits.record {
+                Recording::Since(Moment(0), Timestamp(0))
+            } else {
+                Recording::Off
+            },
             missing: HashSet::new(),
             pending: Pending::default(),
             access_log: AccessLog::default(),
