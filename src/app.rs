@@ -196,7 +196,7 @@ async fn build(
     };
     let supervisor =
         record::supervise(&snapshot, &clock, Arc::clone(&launchers) as _, secret, &account);
-    let observer = record::observe(&snapshot, &clock, &supervisor, &account);
+    let observer = record::observe(&snapshot, &supervisor, &books);
     let operations = Arc::new(Operations::new(Parts {
         in_force: InForce {
             snapshot: Arc::clone(&snapshot),

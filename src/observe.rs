@@ -94,14 +94,15 @@ impl Observer {
         self.latest.clone()
     }
 
-    /// Measures; `since_last_ms` is the time since the last measurement.
+    /// Measures; `since_last_ms` is the time since the last measurement, 0 at the first.
     pub fn measure(&mut self, since_last_ms: u64) -> MachineSample {
         self.system.refresh_cpu_usage();
         self.system.refresh_memory();
         self.disks.refresh(true);
         self.networks.refresh(true);
         let cores = self.system.cpus().len() as f64;
-        let seconds = (since_last_ms as f64 / 1000.0).max(0.001);
+        let seconds = since_last_ms as f64 / 1000.0;
+        let per_second = |bytes: u64| if seconds > 0.0 { bytes as f64 / seconds } else { 0.0 };
         let (disk_bytes, disk_total_bytes) = self.disk();
         let (received, sent) = self.network();
         let sample = MachineSample {
@@ -113,8 +114,8 @@ impl Observer {
             swap_total_bytes: self.system.total_swap(),
             disk_bytes,
             disk_total_bytes,
-            network_in_bytes_per_s: received as f64 / seconds,
-            network_out_bytes_per_s: sent as f64 / seconds,
+            network_in_bytes_per_s: per_second(received),
+            network_out_bytes_per_s: per_second(sent),
             load_1m: System::load_average().one,
         };
         self.latest.set(sample);

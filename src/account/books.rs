@@ -187,6 +187,8 @@ fn go_round(
             let Orders { flushes, stop } = std::mem::take(&mut *orders.lock());
             if let Some((limit, answer)) = stop {
                 let written = finish(&mut writer, limit, clock.as_ref());
+                // Who is answered finds the database closed, and in one file.
+                drop(writer);
                 // Nobody may be waiting any more.
                 let _ = answer.try_send(written);
                 return;
@@ -223,9 +225,9 @@ fn keep(mut keeper: Keeper, leaving: Arc<AtomicBool>) -> io::Result<JoinHandle<(
 }
 
 /// The shelf of the program: one file.
-struct FileShelf {
-    database: Database,
-    clock: Arc<dyn Clock>,
+pub(super) struct FileShelf {
+    pub(super) database: Database,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Shelf for FileShelf {

@@ -73,50 +73,43 @@ fn keep_note(account: &Account, note: &SeatNote) {
 }
 
 /// Measures the machine and the seats at the configured interval for as long as the runtime lives.
-pub(super) fn observe(
-    snapshot: &Snapshot,
-    clock: &Arc<dyn Clock>,
-    supervisor: &Supervisor,
-    account: &Account,
-) -> Latest {
+pub(super) fn observe(snapshot: &Snapshot, supervisor: &Supervisor, books: &Arc<Books>) -> Latest {
     let observer = Observer::new(snapshot.fixed.state_dir.clone());
     let latest = observer.latest();
-    let every = Duration::from_millis(snapshot.samples.every_ms);
-    let (clock, account, supervisor) = (Arc::clone(clock), account.clone(), supervisor.clone());
-    tokio::spawn(measure(observer, every, clock, supervisor, account));
+    tokio::spawn(measure(observer, supervisor.clone(), Arc::clone(books)));
     latest
 }
 
-async fn measure(
-    mut observer: Observer,
-    every: Duration,
-    clock: Arc<dyn Clock>,
-    supervisor: Supervisor,
-    account: Account,
-) {
-    let mut last = clock.now();
-    let mut ticks = tokio::time::interval(every);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+async fn measure(mut observer: Observer, supervisor: Supervisor, books: Arc<Books>) {
+    let clock = Arc::clone(books.account().clock());
+    let mut last = None;
     loop {
-        ticks.tick().await;
         let now = clock.now();
-        let since_ms = now.since_ms(last);
-        last = now;
+        let since_ms = last.map(|last| now.since_ms(last));
+        last = Some(now);
         let measured = tokio::task::spawn_blocking(move || {
-            let sample = observer.measure(since_ms);
+            let sample = observer.measure(since_ms.unwrap_or(0));
             (observer, sample)
         });
-        match measured.await {
+        let sample = match measured.await {
             Ok((back, sample)) => {
                 observer = back;
-                account.machine_measured(sample);
+                sample
             }
             Err(error) => {
                 log::error!("the machine is no longer measured: {error}");
                 return;
             }
+        };
+        // What is measured over a time needs a begin, which the first one is.
+        if since_ms.is_some() {
+            books.account().machine_measured(sample);
+            let seats = supervisor.seats().iter().filter_map(sample_of).collect();
+            books.account().seats_measured(seats);
         }
-        account.seats_measured(supervisor.seats().iter().filter_map(sample_of).collect());
+        // A reload may change it.
+        let every_ms = books.settings().samples.every_ms;
+        tokio::time::sleep(Duration::from_millis(every_ms)).await;
     }
 }
 
@@ -126,7 +119,7 @@ fn sample_of(seat: &SeatStatus) -> Option<SeatSample> {
         key: Arc::clone(&seat.key),
         cpu_cores: seat.cpu_cores?,
         memory_bytes: seat.memory_bytes?,
-        threads: None,
-        open_files: None,
+        threads: seat.threads,
+        open_files: seat.open_files,
     })
 }

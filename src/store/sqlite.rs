@@ -162,5 +162,24 @@ fn failed(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
     }
 }
 
+/// What a question in SQL is answered, as text: for tests that count by themselves.
+#[cfg(test)]
+pub(crate) fn ask(path: &Path, sql: &str) -> Vec<String> {
+    let connection = Connection::open(path).unwrap();
+    let mut select = connection.prepare(sql).unwrap();
+    let columns = select.column_count();
+    let value = |row: &rusqlite::Row<'_>, column: usize| match row.get_unwrap(column) {
+        rusqlite::types::Value::Null => "null".to_owned(),
+        rusqlite::types::Value::Integer(integer) => integer.to_string(),
+        rusqlite::types::Value::Real(real) => real.to_string(),
+        rusqlite::types::Value::Text(text) => text,
+        rusqlite::types::Value::Blob(blob) => format!("{} bytes", blob.len()),
+    };
+    let line = |row: &rusqlite::Row<'_>| {
+        Ok((0..columns).map(|column| value(row, column)).collect::<Vec<_>>().join(" "))
+    };
+    select.query_map([], line).unwrap().map(Result::unwrap).collect()
+}
+
 #[cfg(test)]
 mod tests;

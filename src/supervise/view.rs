@@ -75,6 +75,10 @@ pub struct SeatStatus {
     pub cpu_cores: Option<f64>,
     /// Memory at the last measurement.
     pub memory_bytes: Option<u64>,
+    /// Threads at the last measurement.
+    pub threads: Option<u32>,
+    /// Open files at the last measurement.
+    pub open_files: Option<u32>,
     /// Why it runs; `None` if it does not.
     pub runs_because: Option<RunsBecause>,
     /// When it will stop if nothing happens; `None`: never, or it does not run.
@@ -200,6 +204,8 @@ impl Anchor {
             last_request_at: self.maybe_at(status.activity.last_request_at),
             cpu_cores: status.cpu_millicores.map(|millicores| f64::from(millicores) / 1000.0),
             memory_bytes: status.memory_bytes,
+            threads: status.threads,
+            open_files: status.open_files,
             runs_because: status.runs_because,
             stops_at: self.maybe_at(status.stops_at),
             stops_because: status.stops_because,

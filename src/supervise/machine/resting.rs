@@ -90,6 +90,8 @@ impl Machine {
         let State::Ready(ready) = &mut seat.state else { return };
         if let Some(usage) = usage {
             ready.memory_bytes = Some(usage.memory_bytes);
+            ready.threads = Some(usage.threads);
+            ready.open_files = Some(usage.open_files);
             ready.meter.add(now, usage.cpu_ms);
             if ready.meter.computes() {
                 ready.computed_at = Some(now);

@@ -69,6 +69,8 @@ pub(super) struct Ready {
     pub(super) meter: CpuMeter,
     pub(super) computed_at: Option<Moment>,
     pub(super) memory_bytes: Option<u64>,
+    pub(super) threads: Option<u32>,
+    pub(super) open_files: Option<u32>,
     /// When the rules have to be looked at; `None`: no rule can end it.
     pub(super) look_at: Option<Moment>,
     /// When it is measured; `None`: it has no process of ours.

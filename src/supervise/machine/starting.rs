@@ -205,6 +205,8 @@ impl Machine {
             meter: CpuMeter::default(),
             computed_at: None,
             memory_bytes: None,
+            threads: None,
+            open_files: None,
             look_at: None,
             weigh_at: started.pid.map(|_| now.plus_ms(WEIGH_OFTEN_MS)),
             outdated: started.fingerprint != seat.rules.fingerprint,

@@ -39,6 +39,10 @@ pub struct Status {
     pub cpu_millicores: Option<u32>,
     /// Memory at the last measurement.
     pub memory_bytes: Option<u64>,
+    /// Threads at the last measurement.
+    pub threads: Option<u32>,
+    /// Open files at the last measurement.
+    pub open_files: Option<u32>,
     /// Why it runs.
     pub runs_because: Option<RunsBecause>,
     /// When a countdown should begin.
@@ -141,6 +145,8 @@ impl Machine {
             activity: ready.activity,
             cpu_millicores: ready.meter.millicores(),
             memory_bytes: ready.memory_bytes,
+            threads: ready.threads,
+            open_files: ready.open_files,
             runs_because: Some(outlook.runs_because),
             warn_at: outlook.warn_at.filter(|_| stops_at.is_some()),
             stops_at,
@@ -181,6 +187,8 @@ impl Status {
             activity: Activity::default(),
             cpu_millicores: None,
             memory_bytes: None,
+            threads: None,
+            open_files: None,
             runs_because: None,
             warn_at: None,
             stops_at: None,
