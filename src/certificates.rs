@@ -69,6 +69,13 @@ fn fault(about: About, path: &Path, what: impl fmt::Display, hint: &'static str)
     Fault { about, sentence: format!("{} {what}", path.display()), hint }
 }
 
+impl PartialEq for Chain {
+    /// Whether the certificates are the same; the key then is, too.
+    fn eq(&self, other: &Self) -> bool {
+        self.certified.cert == other.certified.cert
+    }
+}
+
 impl Chain {
     /// Reads a PEM chain and its key, and checks that they belong together. Whether it is their
     /// time is asked by [`Chain::check_time`].
@@ -114,6 +121,11 @@ impl Chain {
     /// When the first certificate of the chain expires.
     pub fn until(&self) -> Timestamp {
         self.until
+    }
+
+    /// The day of [`Chain::until`], in UTC.
+    pub fn until_day(&self) -> String {
+        day(self.until)
     }
 
     /// A warning if it expires soon.

@@ -14,6 +14,7 @@ mod seat;
 mod sessions;
 mod sign_in;
 mod token;
+mod transport;
 mod until;
 mod wait;
 
@@ -180,10 +181,13 @@ impl Gate {
             session: None,
             cookie: None,
         };
-        let verdict = match self.decide(&mut asking, body).await {
+        let mut verdict = match self.decide(&mut asking, body).await {
             Ok(verdict) => verdict,
             Err(turned) => Verdict::Answer(self.turn_away(&asking, turned)),
         };
+        if let Verdict::Answer(answer) = &mut verdict {
+            transport::tell_hsts(answer, asking.hsts_s());
+        }
         Admission { verdict, address: asking.address, person: asking.person.take() }
     }
 
@@ -218,6 +222,9 @@ impl Gate {
         asking.scheme = client.scheme;
         if !self.names.answers_to(client.host_name(), &snapshot.hosts) {
             return Err(Turned::UnknownHost(client.host_name().to_owned()));
+        }
+        if let Some(answer) = asking.to_encrypted(&client) {
+            return Ok(Verdict::Answer(answer));
         }
         let target = Target::of(path, &snapshot.admin.path);
         // 2: who asks.

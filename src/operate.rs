@@ -2,6 +2,7 @@
 //! administrators' pages, signals and the file watcher, so that each order does and records the
 //! same whoever gives it. Holds the configuration in force.
 
+mod certificates;
 mod exposition;
 mod metrics;
 mod reload;
@@ -9,6 +10,7 @@ mod seats;
 mod sessions;
 mod status;
 
+pub use certificates::CertificateStatus;
 pub use reload::{Reloaded, load};
 pub use seats::SeatOrder;
 pub use status::{SeatJson, rfc3339};
@@ -22,6 +24,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::account::{Account, Books, EventFact};
+use crate::certificates::Served;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Problem, Snapshot};
 use crate::domain::{Actor, CloseCode, SeatKey, UserName};
@@ -112,6 +115,7 @@ pub struct Operations {
     board: Board,
     machine: Latest,
     trust: Arc<Trust>,
+    tls: Option<Arc<Served>>,
     handovers: mpsc::Sender<Handover>,
 }
 
@@ -129,6 +133,8 @@ pub struct Parts {
     pub machine: Latest,
     /// Who is signed in.
     pub trust: Arc<Trust>,
+    /// What TLS is served with, if it is.
+    pub tls: Option<Arc<Served>>,
     /// Where wishes to hand over go.
     pub handovers: mpsc::Sender<Handover>,
 }
@@ -150,6 +156,7 @@ impl Operations {
             board: Board::default(),
             machine: parts.machine,
             trust: parts.trust,
+            tls: parts.tls,
             handovers: parts.handovers,
         }
     }

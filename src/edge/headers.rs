@@ -120,6 +120,9 @@ pub(crate) fn to_browser(
         }
     }
     remove_own_set_cookie(head)?;
+    if let Some(hsts_s) = changes.hsts_s {
+        head.insert_header("Strict-Transport-Security", format!("max-age={hsts_s}"))?;
+    }
     if changes.strip_bytes > 0
         && let Some(location) = head.headers.get(header::LOCATION)
         && let Some(location) = location_below(location, changes, host_of(request, changes))
@@ -313,6 +316,7 @@ mod tests {
                 address: "192.168.1.101".parse().unwrap(),
                 scheme: Scheme::Http,
                 forwarded_host: self.forwarded_host,
+                hsts_s: None,
                 strip_bytes: self.strip_bytes,
                 upload_max_bytes: 1000,
             }

@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use parking_lot::Mutex;
 
 use super::administer::is_call;
+use super::transport::tell_hsts;
 use super::{Asking, ForwardPlan, Gate};
 use crate::account::EventFact;
 use crate::answer::{Answer, Incident};
@@ -180,6 +181,7 @@ impl Gate {
             answer_of(plan.in_force.pages.render(&view::Page::Problem(problem), language, &common));
         answer.incident = Some(incident);
         answer.keep_alive = false;
+        tell_hsts(&mut answer, plan.hsts_s);
         answer
     }
 

@@ -31,6 +31,7 @@ mod reload;
 mod sign_in;
 mod stop;
 mod streamlit;
+mod tls;
 mod tools;
 mod upgrade;
 mod websocket;
