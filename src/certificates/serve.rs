@@ -129,6 +129,8 @@ fn server_config(chains: Vec<Chain>, tickets: &Tickets) -> Result<ServerConfig, 
     let mut config = builder.with_cert_resolver(Arc::new(ByName::new(chains)?));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = Arc::clone(&tickets.producer);
+    // The strongest that both know, whatever the client would rather have.
+    config.ignore_client_order = true;
     Ok(config)
 }
 

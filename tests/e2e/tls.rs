@@ -2,11 +2,14 @@
 //! the way to it from the plain one.
 
 use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Method, Version};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 use usher::trust::password;
 
@@ -58,7 +61,7 @@ async fn pages_apps_and_websockets_are_served_over_both_versions_of_http() {
             assert_eq!(hsts, "max-age=31536000", "{path}");
         }
         let echo = client.get(format!("{}/app/tool/echo", jiyoung.origin())).send().await.unwrap();
-        let echo: serde_json::Value = echo.json().await.unwrap();
+        let echo: Value = echo.json().await.unwrap();
         assert_eq!(echo["user"], "jiyoung", "{echo}");
         assert!(echo.to_string().to_lowercase().contains("https"), "{echo}");
         let upload = vec![7_u8; 3_000_000];
@@ -270,4 +273,56 @@ async fn a_browser_uses_a_streamlit_app_over_tls() {
     assert_eq!(browser.value("user").await, "jiyoung");
     browser.press("Count").await;
     browser.shows("count=1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_with_a_token_are_not_compressed() {
+    let (door, authority) = open(&with_tls("")).await;
+    let jiyoung = jiyoung(&door, &authority);
+    for path in ["/_usher/sessions", "/_usher/apps", "/app/nope/"] {
+        let request = jiyoung.request(Method::GET, path);
+        let answer = request.header("Accept-Encoding", "gzip, br, zstd").send().await.unwrap();
+        assert!(!answer.headers().contains_key("content-encoding"), "{path}");
+        assert!(answer.text().await.unwrap().contains("<html"), "{path}");
+    }
+}
+
+/// Findings about a test's certificate, which nobody can look up: who vouches for it, where to ask
+/// whether it was revoked, and who may issue one for the name.
+const EXCEPTED: [&str; 3] = ["cert_chain_of_trust", "cert_revocation", "DNS_CAArecord"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outside_tool_finds_nothing_above_low() {
+    let mut door = Door::closed(&with_tls(", hsts: 365d"));
+    Authority::new().issue_for_months(&["localhost"]).write(&door, "door");
+    door.start().await;
+    let found = door.path("findings.json");
+    let tool = ["testssl", "testssl.sh"].into_iter().find(|name| is_in_path(name));
+    let mut command = tokio::process::Command::new(tool.expect("testssl.sh: `make setup`"));
+    command.args(["--quiet", "--color", "0", "--warnings", "batch", "--ip", "127.0.0.1"]);
+    command.arg("--jsonfile").arg(&found).arg(format!("localhost:{}", door.spare_port(1)));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let ended = tokio::time::timeout(Duration::from_secs(600), command.status()).await;
+    ended.expect("an end within ten minutes").expect("it runs");
+    let findings: Vec<Value> = serde_json::from_slice(&std::fs::read(found).unwrap()).unwrap();
+    assert!(findings.len() > 100, "it looked at {} things only", findings.len());
+    let is_fine = |finding: &&Value| {
+        let severity = finding["severity"].as_str().unwrap();
+        let id = finding["id"].as_str().unwrap();
+        ["OK", "INFO", "LOW"].contains(&severity) || EXCEPTED.contains(&id)
+    };
+    let bad: Vec<&Value> = findings.iter().filter(|finding| !is_fine(finding)).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+    let says = |id: &str, words: &str| {
+        findings.iter().any(|finding| {
+            finding["id"] == id
+                && finding["finding"].as_str().is_some_and(|text| text.contains(words))
+        })
+    };
+    assert!(says("TLS1_3", "offered") && says("ALPN_HTTP2", "h2") && says("TLS1", "not offered"));
+}
+
+fn is_in_path(name: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join(name).is_file())
 }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use reqwest::{Client, Method, RequestBuilder};
@@ -49,6 +50,20 @@ impl Authority {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut parameters = CertificateParams::new(names).expect("parameters");
         parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = parameters.signed_by(&key, &self.0).expect("signed");
+        Issued { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
+    /// One as authorities issue them nowadays: for some months.
+    pub(crate) fn issue_for_months(&self, names: &[&str]) -> Issued {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut parameters = CertificateParams::new(names).expect("parameters");
+        let now = time::OffsetDateTime::from(std::time::SystemTime::now());
+        parameters.not_before = now - Duration::from_secs(24 * 3600);
+        parameters.not_after = now + Duration::from_secs(90 * 24 * 3600);
+        parameters.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+        parameters.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().expect("a key");
         let certificate = parameters.signed_by(&key, &self.0).expect("signed");
         Issued { certificate: certificate.pem(), key: key.serialize_pem() }
