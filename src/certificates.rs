@@ -1,12 +1,15 @@
 //! Certificates and keys for TLS: read from PEM files and judged before anything is served with
 //! them, so that a bad or expired one is a problem of the configuration, never of a handshake.
 //!
-//! `serve` makes of them what a listener needs, `make` makes a certificate for a trial. Time is an
+//! `serve` makes of them what a listener needs, `make` makes a certificate for a trial, `client` is
+//! the other side. Time is an
 //! argument; nothing here watches files or knows the configuration.
 
+mod client;
 mod make;
 mod serve;
 
+pub use client::TlsClient;
 pub use make::{SelfSigned, self_signed};
 pub use serve::{ClientAuthorities, Served, install_cryptography};
 

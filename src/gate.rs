@@ -8,6 +8,7 @@ mod form;
 mod hosts;
 mod own;
 mod plan;
+mod provider;
 mod rates;
 mod refuse;
 mod seat;
@@ -229,7 +230,9 @@ impl Gate {
         let target = Target::of(path, &snapshot.admin.path);
         // 2: who asks.
         asking.cookie = self.session_of(head, &client);
-        let identity = snapshot.directory.identify(&client, asking.cookie.as_ref());
+        let login =
+            snapshot.trusted_login_header.as_deref().and_then(|name| login_of(head, &client, name));
+        let identity = snapshot.directory.identify(&client, asking.cookie.as_ref(), login);
         if let Identity::Known { person, proven, session } = &identity {
             asking.person = Some(Arc::clone(person));
             asking.proven = *proven;
@@ -303,6 +306,18 @@ impl Gate {
 
     fn now(&self) -> Moment {
         self.operations.clock().now()
+    }
+}
+
+/// The name by which a trusted proxy vouches for whoever sends a request.
+fn login_of<'h>(head: &'h Head<'_>, client: &Client<'_>, header: &str) -> Option<&'h str> {
+    if !client.through_proxy {
+        return None;
+    }
+    let mut values = head.parts.headers.get_all(header).iter();
+    match (values.next(), values.next()) {
+        (Some(only), None) => only.to_str().ok().map(str::trim).filter(|login| !login.is_empty()),
+        (None, _) | (Some(_), Some(_)) => None,
     }
 }
 

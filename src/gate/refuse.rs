@@ -137,7 +137,13 @@ impl Gate {
         if matches!(turned, Turned::SignIn) && asking.head.is_navigation() {
             return to_sign_in(asking);
         }
-        let problem = self.problem(asking.address, asking.in_force, turned);
+        let mut problem = self.problem(asking.address, asking.in_force, turned);
+        if let Problem::Restricted(restricted) = &mut problem
+            && restricted.reason == RestrictedReason::Stranger
+            && self.may_sign_in(asking)
+        {
+            restricted.sign_in_path = Some(sign_in_path(asking));
+        }
         let incident = self.incident();
         self.note(asking, &problem, incident);
         let common = self.common(asking, Some(incident));
@@ -322,6 +328,11 @@ fn wants_json(headers: &HeaderMap) -> bool {
 pub(super) const SIGN_IN: HeaderValue = HeaderValue::from_static("Session realm=\"usher\"");
 
 fn to_sign_in(asking: &Asking<'_>) -> Answer {
+    Answer::redirect(StatusCode::SEE_OTHER, &sign_in_path(asking))
+}
+
+/// The sign-in page that leads back to what was asked for.
+fn sign_in_path(asking: &Asking<'_>) -> String {
     let uri = &asking.head.parts.uri;
     let next = uri.path_and_query().map_or("/", |next| next.as_str());
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -331,8 +342,7 @@ fn to_sign_in(asking: &Asking<'_>) -> Answer {
     if had_session && asking.session.is_none() {
         query.append_pair("ended", "1");
     }
-    let query = query.finish();
-    Answer::redirect(StatusCode::SEE_OTHER, &format!("/_usher/login?{query}"))
+    format!("/_usher/login?{}", query.finish())
 }
 
 /// A page as the edge writes it.

@@ -27,6 +27,7 @@ mod in_page;
 mod life;
 mod page;
 mod paths;
+mod provider;
 mod reload;
 mod sign_in;
 mod stop;
