@@ -7,6 +7,7 @@
 //! left, the account is written, and the process leaves.
 
 mod doctor;
+mod doors;
 mod handover;
 mod record;
 mod service;
@@ -14,8 +15,8 @@ mod sign_in;
 mod signals;
 mod state;
 mod trial;
+mod watching;
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,6 @@ use crate::account::Books;
 use crate::admin;
 use crate::clock::{Clock, OsClock};
 use crate::config::Snapshot;
-use crate::config::watch::Watch;
 use crate::control::{self, Outcome};
 use crate::domain::Actor;
 use crate::edge::{Edge, EdgeParts, Listener};
@@ -35,10 +35,10 @@ use crate::launch::Launchers;
 use crate::operate::{self, Handover, InForce, Operations, Parts, Phase};
 use crate::pages::Pages;
 use crate::platform;
-use crate::request::Door;
 use crate::supervise::{Drain, Supervisor};
 use signals::{Signal, Signals};
 use state::StateDir;
+use watching::Watching;
 
 pub use doctor::doctor;
 pub use trial::try_script;
@@ -122,21 +122,19 @@ async fn run(snapshot: Snapshot, pages: Pages) -> Result<(), String> {
     let mut signals =
         Signals::register().map_err(|error| format!("signals cannot be taken: {error}"))?;
     let (handovers, mut wishes) = mpsc::channel(HANDOVERS_WAITING_MAX);
-    let watched = snapshot.file.clone();
     let mut predecessor = handover::Predecessor::found();
     let house = tokio::select! {
         house = build(snapshot, pages, handovers, &mut predecessor) => house?,
         () = told_to_leave(&mut signals) => return Ok(()),
     };
     let (file_changed, mut changes) = mpsc::channel(1);
-    let _watch = Watch::start(std::slice::from_ref(&watched), move |_| {
-        // A full channel holds the same wish already.
-        let _ = file_changed.try_send(());
-    })
-    .map_err(|error| format!("{} cannot be watched: {error}", watched.display()))?;
+    let in_force = || Arc::clone(&house.operations.in_force().snapshot);
+    let mut watching = Watching::start(&in_force(), file_changed)
+        .map_err(|error| format!("the configuration cannot be watched: {error}"))?;
     predecessor.tell_serving();
     service::serving();
     let leaving = loop {
+        watching.follow(&in_force());
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::Stop => break Leaving::Stop,
@@ -172,10 +170,8 @@ async fn build(
     predecessor: &mut handover::Predecessor,
 ) -> Result<House, String> {
     let fixed = snapshot.fixed.clone();
-    let listeners = match predecessor.listeners(&fixed)? {
-        Some(listeners) => listeners,
-        None => listen(&snapshot)?,
-    };
+    let tls = doors::served(&snapshot)?;
+    let listeners = predecessor.listeners(&doors::wanted(&fixed, tls.as_ref()))?;
     predecessor.tell_prepared_and_wait().await?;
     let state = StateDir::open(&fixed.state_dir).map_err(|error| error.to_string())?;
     let secret = state.secret().map_err(|error| error.to_string())?;
@@ -209,9 +205,11 @@ async fn build(
         machine: observer,
         trust,
         trial: admin::sample::problems,
+        tls,
         handovers,
     }));
     tokio::spawn(Arc::clone(&operations).tend_sessions());
+    tokio::spawn(Arc::clone(&operations).tend_certificates());
     let control = control::bind(&fixed.state_dir)
         .map_err(|error| format!("the control socket cannot be made: {error}"))?;
     let desk = control::Desk::default();
@@ -224,46 +222,8 @@ async fn build(
     }
     state.write_pid().map_err(|error| error.to_string())?;
     operations.enter(Phase::Serving);
-    tell_where(&listeners);
+    doors::tell(&listeners);
     Ok(House { state, listeners, edge, operations, supervisor, launchers, books, desk })
-}
-
-/// The listeners of the configuration.
-fn listen(snapshot: &Snapshot) -> Result<Vec<Listener>, String> {
-    let fixed = &snapshot.fixed;
-    let doors = [(&fixed.listen, Door::Main), (&fixed.admin_listen, Door::Admin)];
-    let mut listeners = Vec::new();
-    for (addresses, door) in doors {
-        for address in addresses {
-            let listener = Listener::bind(*address, door, addresses).map_err(|error| {
-                let holders = platform::sockets::listening_at(*address);
-                let holder = platform::sockets::holder(&holders);
-                if holder.is_empty() {
-                    error.to_string()
-                } else {
-                    format!("{error}: {holder} listens there; stop it, or change `listen`")
-                }
-            })?;
-            listeners.push(listener);
-        }
-    }
-    Ok(listeners)
-}
-
-fn tell_where(listeners: &[Listener]) {
-    let version = env!("CARGO_PKG_VERSION");
-    for listener in listeners {
-        let address = listener.address();
-        let host = if address.ip().is_unspecified() {
-            SocketAddr::new([127, 0, 0, 1].into(), address.port())
-        } else {
-            address
-        };
-        match listener.door() {
-            Door::Main => log::info!("usher {version} serves {address}: open http://{host}/"),
-            Door::Admin => log::info!("administrators: open http://{host}/"),
-        }
-    }
 }
 
 /// Starts the other binary; while it prepares, everything goes on here.

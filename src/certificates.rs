@@ -1,12 +1,15 @@
 //! Certificates and keys for TLS: read from PEM files and judged before anything is served with
 //! them, so that a bad or expired one is a problem of the configuration, never of a handshake.
 //!
-//! `serve` makes of them what a listener needs, `make` makes a certificate for a trial. Time is an
+//! `serve` makes of them what a listener needs, `make` makes a certificate for a trial, `client` is
+//! the other side. Time is an
 //! argument; nothing here watches files or knows the configuration.
 
+mod client;
 mod make;
 mod serve;
 
+pub use client::TlsClient;
 pub use make::{SelfSigned, self_signed};
 pub use serve::{ClientAuthorities, Served, install_cryptography};
 
@@ -69,6 +72,13 @@ fn fault(about: About, path: &Path, what: impl fmt::Display, hint: &'static str)
     Fault { about, sentence: format!("{} {what}", path.display()), hint }
 }
 
+impl PartialEq for Chain {
+    /// Whether the certificates are the same; the key then is, too.
+    fn eq(&self, other: &Self) -> bool {
+        self.certified.cert == other.certified.cert
+    }
+}
+
 impl Chain {
     /// Reads a PEM chain and its key, and checks that they belong together. Whether it is their
     /// time is asked by [`Chain::check_time`].
@@ -114,6 +124,11 @@ impl Chain {
     /// When the first certificate of the chain expires.
     pub fn until(&self) -> Timestamp {
         self.until
+    }
+
+    /// The day of [`Chain::until`], in UTC.
+    pub fn until_day(&self) -> String {
+        day(self.until)
     }
 
     /// A warning if it expires soon.

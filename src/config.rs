@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::authorize::Policy;
+use crate::certificates::{Chain, ClientAuthorities};
 use crate::domain::{AppSlug, Language, Role, UserName};
 use crate::identify::Directory;
 use crate::network::NetworkSet;
@@ -332,25 +333,27 @@ pub struct Logs {
 }
 
 /// `tls:`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tls {
     /// Certificate and key files; the first answers where no name fits; never empty.
     pub certificates: Vec<CertificateFiles>,
-    /// The authorities whose client certificates are asked for.
-    pub client_ca: Option<PathBuf>,
+    /// The authorities of one of which a client needs a certificate, and their file.
+    pub client_ca: Option<(PathBuf, ClientAuthorities)>,
     /// Whether the plain listener redirects.
     pub redirect: bool,
     /// `max-age` of Strict-Transport-Security; `None`: no such header.
     pub hsts_ms: Option<u64>,
 }
 
-/// A PEM chain and its key; absolute paths.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A PEM chain and its key: the files, absolute, and what was in them when they were checked.
+#[derive(Clone, Debug, PartialEq)]
 pub struct CertificateFiles {
     /// The chain.
     pub certificate: PathBuf,
     /// The key.
     pub key: PathBuf,
+    /// What was in them: right, and of now.
+    pub chain: Chain,
 }
 
 /// `oidc:`
@@ -392,6 +395,14 @@ impl std::fmt::Display for Problem {
             write!(f, " ({})", self.hint)?;
         }
         Ok(())
+    }
+}
+
+impl Tls {
+    /// All files, for whoever watches them.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let pairs = self.certificates.iter().flat_map(|one| [&one.certificate, &one.key]);
+        pairs.chain(self.client_ca.iter().map(|(file, _)| file)).cloned().collect()
     }
 }
 

@@ -8,12 +8,14 @@ mod form;
 mod hosts;
 mod own;
 mod plan;
+mod provider;
 mod rates;
 mod refuse;
 mod seat;
 mod sessions;
 mod sign_in;
 mod token;
+mod transport;
 mod until;
 mod wait;
 
@@ -180,10 +182,13 @@ impl Gate {
             session: None,
             cookie: None,
         };
-        let verdict = match self.decide(&mut asking, body).await {
+        let mut verdict = match self.decide(&mut asking, body).await {
             Ok(verdict) => verdict,
             Err(turned) => Verdict::Answer(self.turn_away(&asking, turned)),
         };
+        if let Verdict::Answer(answer) = &mut verdict {
+            transport::tell_hsts(answer, asking.hsts_s());
+        }
         Admission { verdict, address: asking.address, person: asking.person.take() }
     }
 
@@ -219,10 +224,15 @@ impl Gate {
         if !self.names.answers_to(client.host_name(), &snapshot.hosts) {
             return Err(Turned::UnknownHost(client.host_name().to_owned()));
         }
+        if let Some(answer) = asking.to_encrypted(&client) {
+            return Ok(Verdict::Answer(answer));
+        }
         let target = Target::of(path, &snapshot.admin.path);
         // 2: who asks.
         asking.cookie = self.session_of(head, &client);
-        let identity = snapshot.directory.identify(&client, asking.cookie.as_ref());
+        let login =
+            snapshot.trusted_login_header.as_deref().and_then(|name| login_of(head, &client, name));
+        let identity = snapshot.directory.identify(&client, asking.cookie.as_ref(), login);
         if let Identity::Known { person, proven, session } = &identity {
             asking.person = Some(Arc::clone(person));
             asking.proven = *proven;
@@ -296,6 +306,18 @@ impl Gate {
 
     fn now(&self) -> Moment {
         self.operations.clock().now()
+    }
+}
+
+/// The name by which a trusted proxy vouches for whoever sends a request.
+fn login_of<'h>(head: &'h Head<'_>, client: &Client<'_>, header: &str) -> Option<&'h str> {
+    if !client.through_proxy {
+        return None;
+    }
+    let mut values = head.parts.headers.get_all(header).iter();
+    match (values.next(), values.next()) {
+        (Some(only), None) => only.to_str().ok().map(str::trim).filter(|login| !login.is_empty()),
+        (None, _) | (Some(_), Some(_)) => None,
     }
 }
 

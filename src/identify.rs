@@ -2,6 +2,8 @@
 //! [`Identity`]. Identification is total: whether a stranger may do something is the next stage's
 //! business.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -80,6 +82,17 @@ pub enum Identity {
 pub struct Directory {
     people: Vec<Arc<Person>>,
     table: Intervals,
+    /// Names at the outside provider, as [`login_key`] has them, to places in `people`.
+    logins: HashMap<String, usize>,
+}
+
+/// Addresses of mail differ by no letter's case, names may.
+fn login_key(login: &str) -> Cow<'_, str> {
+    if login.contains('@') && login.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(login.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(login)
+    }
 }
 
 impl Directory {
@@ -90,7 +103,21 @@ impl Directory {
             // More people than 2^32 do not fit into memory either.
             (network, u32::try_from(person).unwrap_or(u32::MAX))
         }));
-        Self { people: people.into_iter().map(Arc::new).collect(), table }
+        let people = people.into_iter().map(Arc::new).collect();
+        Self { people, table, logins: HashMap::new() }
+    }
+
+    /// With the names of people at the outside provider; `logins[i].1` is a place in `people`.
+    #[must_use]
+    pub fn with_logins(mut self, logins: Vec<(String, usize)>) -> Self {
+        let key = |(login, person): (String, usize)| (login_key(&login).into_owned(), person);
+        self.logins = logins.into_iter().map(key).collect();
+        self
+    }
+
+    /// The person of this name at the outside provider.
+    pub fn with_login(&self, login: &str) -> Option<&Arc<Person>> {
+        self.people.get(*self.logins.get(&*login_key(login))?)
     }
 
     /// Everybody, in the order of the file.
@@ -108,37 +135,37 @@ impl Directory {
         self.people.iter().find(|person| person.name == *name)
     }
 
-    /// Who sends this request. A session counts only if the address does not speak for somebody
-    /// else.
-    pub fn identify(&self, client: &Client<'_>, session: Option<&SessionProof>) -> Identity {
+    /// Who sends this request. `login` is the name by which a trusted proxy vouches for them. It
+    /// and a session count only if the address does not speak for somebody else.
+    pub fn identify(
+        &self,
+        client: &Client<'_>,
+        session: Option<&SessionProof>,
+        login: Option<&str>,
+    ) -> Identity {
         if client.unproven {
             return Identity::Stranger;
         }
         let by_address = self.at(client.address);
-        match (by_address, session) {
-            (Some(person), Some(session)) if person.name == session.user => Identity::Known {
-                person: Arc::clone(person),
-                proven: Proofs { address: true, ..session.proven },
-                session: Some(session.id),
-            },
-            (Some(person), _) => Identity::Known {
-                person: Arc::clone(person),
-                proven: Proofs { address: true, ..Proofs::default() },
-                session: None,
-            },
-            (None, Some(session)) => self.by_session_alone(session),
-            (None, None) => Identity::Stranger,
+        let vouched = login.and_then(|login| self.with_login(login));
+        let of_session = || session.and_then(|session| self.named(&session.user));
+        let Some(person) = by_address.or(vouched).or_else(of_session) else {
+            return Identity::Stranger;
+        };
+        if by_address.is_none() && person.needs.address {
+            return Identity::Stranger;
         }
-    }
-
-    fn by_session_alone(&self, session: &SessionProof) -> Identity {
-        match self.named(&session.user) {
-            Some(person) if !person.needs.address => Identity::Known {
-                person: Arc::clone(person),
-                proven: Proofs { address: false, ..session.proven },
-                session: Some(session.id),
+        let own = session.filter(|session| session.user == person.name);
+        let by_session = own.map_or(Proofs::default(), |session| session.proven);
+        let is_vouched = vouched.is_some_and(|vouched| vouched.name == person.name);
+        Identity::Known {
+            person: Arc::clone(person),
+            proven: Proofs {
+                address: by_address.is_some(),
+                password: by_session.password,
+                oidc: by_session.oidc || is_vouched,
             },
-            Some(_) | None => Identity::Stranger,
+            session: own.map(|session| session.id),
         }
     }
 }
@@ -193,8 +220,10 @@ mod tests {
     }
 
     #[test]
-    fn a_session_speaks_only_for_its_own_user() {
-        let directory = directory(&[("10.0.0.1/32", 0)]);
+    fn a_session_and_a_proxy_speak_only_for_their_own_user() {
+        let logins = [("minsu", 0), ("REMOTE@example.org", 2)];
+        let logins = logins.map(|(login, person)| (login.to_owned(), person)).to_vec();
+        let directory = directory(&[("10.0.0.1/32", 0)]).with_logins(logins);
         let client = |address: &str, unproven| Client {
             address: address.parse().expect("an address"),
             scheme: crate::request::Scheme::Http,
@@ -209,22 +238,35 @@ mod tests {
         };
         let who = |identity| match identity {
             Identity::Known { person, proven, session } => {
-                format!("{} {} {}", person.name, proven.password, session.is_some())
+                let proofs = [proven.address, proven.password, proven.oidc];
+                let shown = proofs.map(|proof| if proof { "1" } else { "0" }).concat();
+                format!("{} {shown} {}", person.name, session.is_some())
             }
             Identity::Stranger => "stranger".to_owned(),
         };
-        for (address, unproven, cookie, expected) in [
-            ("10.0.0.1", false, None, "minsu false false"),
-            ("10.0.0.1", false, Some("minsu"), "minsu true true"),
-            ("10.0.0.1", false, Some("jiyoung"), "minsu false false"),
-            ("10.0.0.1", true, Some("minsu"), "stranger"),
-            ("10.0.0.2", false, None, "stranger"),
-            ("10.0.0.2", false, Some("minsu"), "stranger"),
-            ("10.0.0.2", false, Some("remote"), "remote true true"),
+        for (address, unproven, cookie, login, expected) in [
+            ("10.0.0.1", false, None, None, "minsu 100 false"),
+            ("10.0.0.1", false, Some("minsu"), None, "minsu 110 true"),
+            ("10.0.0.1", false, Some("jiyoung"), None, "minsu 100 false"),
+            ("10.0.0.1", true, Some("minsu"), None, "stranger"),
+            ("10.0.0.2", false, None, None, "stranger"),
+            ("10.0.0.2", false, Some("minsu"), None, "stranger"),
+            ("10.0.0.2", false, Some("remote"), None, "remote 010 true"),
+            ("10.0.0.2", false, None, Some("remote@example.org"), "remote 001 false"),
+            ("10.0.0.2", false, None, Some("Remote@Example.org"), "remote 001 false"),
+            ("10.0.0.2", false, None, Some("minsu"), "stranger"),
+            ("10.0.0.2", false, None, Some("nobody"), "stranger"),
+            ("10.0.0.1", false, None, Some("minsu"), "minsu 101 false"),
+            ("10.0.0.1", false, None, Some("Minsu"), "minsu 100 false"),
+            ("10.0.0.1", false, Some("minsu"), Some("minsu"), "minsu 111 true"),
+            ("10.0.0.1", false, Some("remote"), Some("remote@example.org"), "minsu 100 false"),
+            ("10.0.0.2", false, Some("remote"), Some("remote@example.org"), "remote 011 true"),
+            ("10.0.0.2", false, Some("jiyoung"), Some("remote@example.org"), "remote 001 false"),
+            ("10.0.0.2", true, None, Some("remote@example.org"), "stranger"),
         ] {
             let proof = cookie.map(session);
-            let found = directory.identify(&client(address, unproven), proof.as_ref());
-            assert_eq!(who(found), expected, "{address} {cookie:?}");
+            let found = directory.identify(&client(address, unproven), proof.as_ref(), login);
+            assert_eq!(who(found), expected, "{address} {cookie:?} {login:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! administrators' pages, signals and the file watcher, so that each order does and records the
 //! same whoever gives it. Holds the configuration in force.
 
+mod certificates;
 mod exposition;
 mod metrics;
 mod reload;
@@ -10,6 +11,8 @@ mod sessions;
 mod status;
 
 pub use reload::{Reloaded, Trial, load};
+pub use certificates::CertificateStatus;
+
 pub use seats::SeatOrder;
 pub use status::{SeatJson, rfc3339};
 
@@ -22,6 +25,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::account::{Account, Books, EventFact};
+use crate::certificates::Served;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Problem, Snapshot};
 use crate::domain::{Actor, CloseCode, SeatKey, UserName};
@@ -113,6 +117,7 @@ pub struct Operations {
     machine: Latest,
     trust: Arc<Trust>,
     trial: Trial,
+    tls: Option<Arc<Served>>,
     handovers: mpsc::Sender<Handover>,
 }
 
@@ -132,6 +137,8 @@ pub struct Parts {
     pub trust: Arc<Trust>,
     /// What a reload tries an operator's templates with.
     pub trial: Trial,
+    /// What TLS is served with, if it is.
+    pub tls: Option<Arc<Served>>,
     /// Where wishes to hand over go.
     pub handovers: mpsc::Sender<Handover>,
 }
@@ -154,6 +161,7 @@ impl Operations {
             machine: parts.machine,
             trust: parts.trust,
             trial: parts.trial,
+            tls: parts.tls,
             handovers: parts.handovers,
         }
     }

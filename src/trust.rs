@@ -4,13 +4,16 @@
 //! * `password` and `totp` check what a person knows and has; `sign_in` both together.
 //! * `attempts` bounds guessing, so that nobody else can lock a person out for long.
 //! * `sessions` keeps who is signed in; `cookie` and `device` are what browsers carry of it.
+//! * `provider` asks an outside provider who somebody is; `journey` is the way there and back.
 //! * `next` says where a browser may be sent after signing in.
 
 pub mod attempts;
 pub mod cookie;
 pub mod device;
+pub mod journey;
 pub mod next;
 pub mod password;
+pub mod provider;
 mod secret;
 pub mod sessions;
 pub mod sign_in;
@@ -23,7 +26,9 @@ use std::sync::Arc;
 
 use attempts::Attempts;
 use device::Devices;
+use journey::Journeys;
 use password::Passwords;
+use provider::Provider;
 use sessions::{Sessions, Shelf, ShelfError};
 
 /// Everything that is known of who is signed in and who tries to.
@@ -32,6 +37,10 @@ pub struct Trust {
     pub sessions: Sessions,
     /// Browsers from which somebody signed in before.
     pub devices: Devices,
+    /// Sign-ins at the outside provider that are under way.
+    pub journeys: Journeys,
+    /// The outside provider.
+    pub provider: Provider,
     passwords: Passwords,
     /// Wrong passwords.
     sign_ins: Attempts,
@@ -68,6 +77,8 @@ impl Trust {
         Ok(Self {
             sessions: Sessions::load(shelf).map_err(NoTrust::Shelf)?,
             devices: Devices::new(key),
+            journeys: Journeys::new(key),
+            provider: Provider::default(),
             passwords: Passwords::new().map_err(NoTrust::NoRandomness)?,
             sign_ins: Attempts::default(),
             codes: Attempts::default(),

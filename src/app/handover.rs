@@ -6,7 +6,7 @@
 //! The two talk over a socket pair, one line each way: `prepared`, `yours`, `serving`.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
-use crate::config::Fixed;
+use super::doors::Wanted;
 use crate::control::Desk;
 use crate::edge::Listener;
 use crate::launch::successor;
@@ -64,34 +64,23 @@ impl Predecessor {
     }
 
     /// The listeners that were handed over, and new ones for addresses that the configuration has
-    /// besides; `None` without a predecessor.
+    /// besides.
     ///
     /// # Errors
     /// An address cannot be listened on.
-    pub(super) fn listeners(&mut self, fixed: &Fixed) -> Result<Option<Vec<Listener>>, String> {
-        if self.channel.is_none() {
-            return Ok(None);
-        }
-        let wanted = |addresses: &[SocketAddr], door| {
-            addresses.iter().map(move |address| (*address, door)).collect::<Vec<_>>()
-        };
+    pub(super) fn listeners(&mut self, wanted: &[Wanted<'_>]) -> Result<Vec<Listener>, String> {
         let mut listeners = Vec::new();
-        let all = wanted(&fixed.listen, Door::Main)
-            .into_iter()
-            .chain(wanted(&fixed.admin_listen, Door::Admin));
-        for (address, door) in all {
+        for wanted in wanted {
             let at = self.sockets.iter().position(|(had, socket)| {
-                *had == door && socket.local_addr().is_ok_and(|local| local == address)
+                *had == wanted.door
+                    && socket.local_addr().is_ok_and(|local| local == wanted.address)
             });
-            let listener = match at {
-                Some(at) => Listener::adopt(self.sockets.remove(at).1, door)
-                    .map_err(|error| format!("{address}: {error}"))?,
-                None => Listener::bind(address, door, &fixed.listen)
-                    .map_err(|error| error.to_string())?,
-            };
-            listeners.push(listener);
+            listeners.push(match at {
+                Some(at) => wanted.adopt(self.sockets.remove(at).1)?,
+                None => wanted.listen()?,
+            });
         }
-        Ok(Some(listeners))
+        Ok(listeners)
     }
 
     /// Says that everything that can fail has gone well, and waits until the seats are free.

@@ -26,6 +26,12 @@ pub fn install_cryptography() {
 #[derive(Clone, Debug)]
 pub struct ClientAuthorities(Arc<RootCertStore>);
 
+impl PartialEq for ClientAuthorities {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.roots == other.0.roots
+    }
+}
+
 impl ClientAuthorities {
     /// Reads them from a PEM file.
     ///
@@ -83,7 +89,7 @@ impl Served {
         authorities: Option<ClientAuthorities>,
     ) -> Result<(), String> {
         let before = self.tickets.load_full();
-        if same_roots(before.authorities.as_ref(), authorities.as_ref()) {
+        if before.authorities == authorities {
             self.config.store(Arc::new(server_config(chains, &before)?));
         } else {
             let tickets = Tickets::new(authorities)?;
@@ -96,14 +102,6 @@ impl Served {
     /// What the next handshake is made with.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.config.load_full()
-    }
-}
-
-fn same_roots(one: Option<&ClientAuthorities>, other: Option<&ClientAuthorities>) -> bool {
-    match (one, other) {
-        (None, None) => true,
-        (Some(one), Some(other)) => one.0.roots == other.0.roots,
-        (Some(_), None) | (None, Some(_)) => false,
     }
 }
 
@@ -131,6 +129,8 @@ fn server_config(chains: Vec<Chain>, tickets: &Tickets) -> Result<ServerConfig, 
     let mut config = builder.with_cert_resolver(Arc::new(ByName::new(chains)?));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = Arc::clone(&tickets.producer);
+    // The strongest that both know, whatever the client would rather have.
+    config.ignore_client_order = true;
     Ok(config)
 }
 

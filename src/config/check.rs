@@ -14,6 +14,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::clock::{Clock, OsClock, Timestamp};
+
 use super::file::{self, FILE_BYTES_MAX, Node, Place};
 use super::keys::{self, top};
 use super::later::{NOT_YET, NotYet};
@@ -171,9 +173,12 @@ fn check(report: &Report, file: &Path, root: &Node) -> Option<Snapshot> {
     })
 }
 
-/// The folder that relative paths start from.
+/// What the file is read relative to.
 struct Base {
+    /// The folder that relative paths start from.
     folder: PathBuf,
+    /// When: certificates are good for a time.
+    now: Timestamp,
 }
 
 impl Base {
@@ -187,7 +192,7 @@ impl Base {
             scope.problem(&top::DIRECTORY, wrong(sentence, "it is relative to this file's folder"));
         }
         // `conf/..` is shown as what it is; where a link is on the way, only the system knows.
-        Self { folder: plain_path(&folder) }
+        Self { folder: plain_path(&folder), now: OsClock.wall() }
     }
 
     /// The absolute form of a path of the file.

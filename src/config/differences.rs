@@ -19,6 +19,7 @@ impl Snapshot {
         lines.extend(users(self, after));
         lines.extend(apps(self, after));
         lines.extend(settings(self, after));
+        lines.extend(certificates(self, after));
         lines.extend(environments(self, after));
         lines.extend(restarts(&self.fixed, &after.fixed));
         lines
@@ -103,6 +104,26 @@ fn line(what: &str, parts: [(&str, Vec<String>); 3]) -> Option<String> {
     };
     let parts: Vec<_> = parts.into_iter().filter_map(part).collect();
     if parts.is_empty() { None } else { Some(format!("{what}: {}", parts.join("; "))) }
+}
+
+/// Files of the same name in which there is something else.
+fn certificates(before: &Snapshot, after: &Snapshot) -> Vec<String> {
+    let (Some(old), Some(new)) = (&before.tls, &after.tls) else { return Vec::new() };
+    let mut lines = Vec::new();
+    for files in &new.certificates {
+        let earlier = old.certificates.iter().find(|had| had.certificate == files.certificate);
+        if earlier.is_some_and(|had| had.chain != files.chain) {
+            let until = files.chain.until_day();
+            lines.push(format!("{}: renewed, until {until}", files.certificate.display()));
+        }
+    }
+    if let (Some((had, old)), Some((file, new))) = (&old.client_ca, &new.client_ca)
+        && had == file
+        && old != new
+    {
+        lines.push(format!("{}: other authorities", file.display()));
+    }
+    lines
 }
 
 fn settings(before: &Snapshot, after: &Snapshot) -> Vec<String> {

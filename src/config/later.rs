@@ -5,13 +5,7 @@
 pub(super) type NotYet = &'static [(&'static str, &'static str)];
 
 /// The keys without effect. A row is removed by whoever makes the key work.
-pub(super) const NOT_YET: NotYet = &[
-    ("", "tls"),
-    ("", "oidc"),
-    ("", "trusted_login_header"),
-    ("users[]", "login"),
-    ("apps.*", "cpu_max"),
-];
+pub(super) const NOT_YET: NotYet = &[("apps.*", "cpu_max")];
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ mod bad_apps;
 mod bad_door;
 mod bad_users;
 mod bad_yaml;
+mod certificates;
 mod examples;
 mod good;
 mod random;

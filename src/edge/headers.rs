@@ -59,7 +59,7 @@ const IN_NAMES: &AsciiSet = &CONTROLS.add(b'%').add(b' ').add(b'"');
 /// # Errors
 /// A part that no header can hold; cannot happen with what was checked before.
 pub(crate) fn to_seat(head: &mut RequestHeader, changes: &Changes<'_>) -> Result<()> {
-    remove_claims(head);
+    remove_claims(head, changes.login_header);
     remove_own_cookie(head)?;
     let target = seat_target(head, changes.strip_bytes).map(Cow::into_owned);
     if let Some(target) = target {
@@ -120,6 +120,9 @@ pub(crate) fn to_browser(
         }
     }
     remove_own_set_cookie(head)?;
+    if let Some(hsts_s) = changes.hsts_s {
+        head.insert_header("Strict-Transport-Security", format!("max-age={hsts_s}"))?;
+    }
     if changes.strip_bytes > 0
         && let Some(location) = head.headers.get(header::LOCATION)
         && let Some(location) = location_below(location, changes, host_of(request, changes))
@@ -131,8 +134,16 @@ pub(crate) fn to_browser(
 
 /// Removes what only usher says. Gateway interfaces of some servers take `_` for `-`, so that is
 /// the same name.
-fn remove_claims(head: &mut RequestHeader) {
-    let claimed: Vec<HeaderName> = head.headers.keys().filter(is_claimed).cloned().collect();
+fn remove_claims(head: &mut RequestHeader, login_header: Option<&str>) {
+    let is_login = |name: &HeaderName| {
+        login_header.is_some_and(|login| {
+            let same = |(a, b): (u8, u8)| a == b || (a == b'_' && b == b'-');
+            name.as_str().len() == login.len() && name.as_str().bytes().zip(login.bytes()).all(same)
+        })
+    };
+    let names = head.headers.keys();
+    let claimed: Vec<HeaderName> =
+        names.filter(|name| is_claimed(name) || is_login(name)).cloned().collect();
     for name in claimed {
         head.remove_header(&name);
     }
@@ -313,6 +324,8 @@ mod tests {
                 address: "192.168.1.101".parse().unwrap(),
                 scheme: Scheme::Http,
                 forwarded_host: self.forwarded_host,
+                login_header: None,
+                hsts_s: None,
                 strip_bytes: self.strip_bytes,
                 upload_max_bytes: 1000,
             }

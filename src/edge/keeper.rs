@@ -179,6 +179,8 @@ fn changes(plan: &ForwardPlan) -> Changes<'_> {
         address: plan.address,
         scheme: plan.scheme,
         forwarded_host: plan.forwarded_host.as_deref(),
+        login_header: plan.snapshot().trusted_login_header.as_deref(),
+        hsts_s: plan.hsts_s,
         strip_bytes: plan.strip_bytes,
         upload_max_bytes: plan.snapshot().limits.upload_max_bytes,
     }

@@ -156,6 +156,10 @@ pub struct Changes<'p> {
     pub scheme: Scheme,
     /// For `X-Forwarded-Host`; `None`: the same as `Host`.
     pub forwarded_host: Option<&'p str>,
+    /// The header by which a proxy names people: of usher's concern alone.
+    pub login_header: Option<&'p str>,
+    /// For how many seconds the browser is to use TLS alone; `None`: it is not told.
+    pub hsts_s: Option<u64>,
     /// Bytes of the path that the app does not see (`/app/SLUG`); 0: it sees all.
     pub strip_bytes: usize,
     /// The largest body.

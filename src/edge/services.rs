@@ -25,6 +25,7 @@ use super::patience::Phase;
 use super::proxy::Proxy;
 use super::seam::Doorkeeper;
 use super::wire::Wire;
+use crate::certificates::Served;
 use crate::clock::Clock;
 use crate::platform::streams;
 use crate::request::{Connection, Door};
@@ -65,7 +66,7 @@ pub struct Listener {
     socket: std::net::TcpListener,
     address: SocketAddr,
     door: Door,
-    tls: Option<Arc<Acceptor>>,
+    tls: Option<Arc<Served>>,
 }
 
 /// An address that cannot be listened on.
@@ -133,9 +134,14 @@ impl Listener {
 
     /// Serves TLS on it.
     #[must_use]
-    pub fn with_tls(mut self, acceptor: Arc<Acceptor>) -> Self {
-        self.tls = Some(acceptor);
+    pub fn with_tls(mut self, served: Arc<Served>) -> Self {
+        self.tls = Some(served);
         self
+    }
+
+    /// Whether TLS is served on it.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// The address, with the port that the system chose if none was asked for.
@@ -176,7 +182,7 @@ pub(crate) struct Hall<D: Doorkeeper> {
 /// One door.
 struct OpenDoor {
     door: Door,
-    tls: Option<Arc<Acceptor>>,
+    tls: Option<Arc<Served>>,
 }
 
 impl<D: Doorkeeper> Hall<D> {
@@ -271,13 +277,17 @@ impl<D: Doorkeeper> Hall<D> {
         let wire = Wire::new(Arc::clone(&link));
         let stream: Stream = match &door.tls {
             None => Box::new(wire),
-            Some(acceptor) => match acceptor.tls_handshake(wire).await {
-                Ok(stream) => Box::new(stream),
-                Err(cause) => {
-                    log::debug!("{peer}: {cause}");
-                    return;
+            Some(served) => {
+                // With what is served now: it may have been replaced since the last connection.
+                let acceptor = Acceptor::from_server_config(served.config());
+                match acceptor.tls_handshake(wire).await {
+                    Ok(stream) => Box::new(stream),
+                    Err(cause) => {
+                        log::debug!("{peer}: {cause}");
+                        return;
+                    }
                 }
-            },
+            }
         };
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             link.enter(Phase::Multiplexed);

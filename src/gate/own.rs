@@ -51,6 +51,9 @@ impl Gate {
             Target::Usher(UsherPath::Login) => {
                 self.sign_in(asking, body).await.map(Verdict::Answer)
             }
+            Target::Usher(UsherPath::Oidc(path)) => {
+                self.provider(asking, path).await.map(Verdict::Answer)
+            }
             Target::Usher(UsherPath::Asset(_)) if !is_read(asking.head) => {
                 Err(Turned::Method("GET, HEAD"))
             }

@@ -21,6 +21,8 @@ pub struct ForwardPlan {
     pub scheme: Scheme,
     /// For `X-Forwarded-Host`; `None`: the same as `Host`.
     pub forwarded_host: Option<Box<str>>,
+    /// For how many seconds the browser is to use TLS alone; `None`: it is not told.
+    pub hsts_s: Option<u64>,
     /// Bytes of the path that the app does not see (`/app/SLUG`); 0: it sees all.
     pub strip_bytes: usize,
     /// The element with the script for the app's page, if the answer may be that page.
@@ -38,6 +40,7 @@ impl ForwardPlan {
         permit: SeatPermit,
         client: &Client<'_>,
         in_force: &Arc<InForce>,
+        hsts_s: Option<u64>,
         began: (Moment, Timestamp),
     ) -> Self {
         let slug = &permit.key().app;
@@ -47,6 +50,7 @@ impl ForwardPlan {
             address: client.address,
             scheme: client.scheme,
             forwarded_host: client.through_proxy.then(|| client.host.into()),
+            hsts_s,
             strip_bytes,
             element: None,
             began: began.0,

@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use parking_lot::Mutex;
 
 use super::administer::is_call;
+use super::transport::tell_hsts;
 use super::{Asking, ForwardPlan, Gate};
 use crate::account::EventFact;
 use crate::answer::{Answer, Incident};
@@ -136,7 +137,13 @@ impl Gate {
         if matches!(turned, Turned::SignIn) && asking.head.is_navigation() {
             return to_sign_in(asking);
         }
-        let problem = self.problem(asking.address, asking.in_force, turned);
+        let mut problem = self.problem(asking.address, asking.in_force, turned);
+        if let Problem::Restricted(restricted) = &mut problem
+            && restricted.reason == RestrictedReason::Stranger
+            && self.may_sign_in(asking)
+        {
+            restricted.sign_in_path = Some(sign_in_path(asking));
+        }
         let incident = self.incident();
         self.note(asking, &problem, incident);
         let common = self.common(asking, Some(incident));
@@ -181,6 +188,7 @@ impl Gate {
             answer_of(plan.in_force.pages.render(&view::Page::Problem(problem), language, &common));
         answer.incident = Some(incident);
         answer.keep_alive = false;
+        tell_hsts(&mut answer, plan.hsts_s);
         answer
     }
 
@@ -321,6 +329,11 @@ fn wants_json(headers: &HeaderMap) -> bool {
 pub(super) const SIGN_IN: HeaderValue = HeaderValue::from_static("Session realm=\"usher\"");
 
 fn to_sign_in(asking: &Asking<'_>) -> Answer {
+    Answer::redirect(StatusCode::SEE_OTHER, &sign_in_path(asking))
+}
+
+/// The sign-in page that leads back to what was asked for.
+fn sign_in_path(asking: &Asking<'_>) -> String {
     let uri = &asking.head.parts.uri;
     let next = uri.path_and_query().map_or("/", |next| next.as_str());
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -330,8 +343,7 @@ fn to_sign_in(asking: &Asking<'_>) -> Answer {
     if had_session && asking.session.is_none() {
         query.append_pair("ended", "1");
     }
-    let query = query.finish();
-    Answer::redirect(StatusCode::SEE_OTHER, &format!("/_usher/login?{query}"))
+    format!("/_usher/login?{}", query.finish())
 }
 
 /// A page as the edge writes it.

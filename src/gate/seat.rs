@@ -96,7 +96,7 @@ impl Gate {
             // A permit exists only after the client was read.
             return Err(Turned::Internal);
         };
-        let mut plan = ForwardPlan::new(permit, client, asking.in_force, began);
+        let mut plan = ForwardPlan::new(permit, client, asking.in_force, asking.hsts_s(), began);
         if asking.head.is_websocket() {
             let visitor = Visitor { address: client.address, browser: browser(asking) };
             let lease = lease.into_websocket();

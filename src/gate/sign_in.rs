@@ -177,7 +177,12 @@ impl Gate {
         Ok(answer)
     }
 
-    fn sign_in_page(&self, asking: &Asking<'_>, next: &str, error: Option<SignInError>) -> Answer {
+    pub(super) fn sign_in_page(
+        &self,
+        asking: &Asking<'_>,
+        next: &str,
+        error: Option<SignInError>,
+    ) -> Answer {
         let asked = self.asked(asking);
         let next = safe_next(next);
         let query =
@@ -192,6 +197,13 @@ impl Gate {
         });
         let common = self.common(asking, None);
         answer_of(asking.in_force.pages.render(&page, asking.language(), &common))
+    }
+
+    /// Whether a stranger can become somebody by signing in.
+    pub(super) fn may_sign_in(&self, asking: &Asking<'_>) -> bool {
+        let users = &asking.in_force.snapshot.users;
+        let may = users.iter().any(|user| user.login.is_some());
+        may && self.asked(asking) != Asked::NOTHING
     }
 
     /// What is missing of the person at the address, or could be proven by somebody from anywhere.

@@ -16,6 +16,7 @@ impl Operations {
         let seats = self.supervisor.seats();
         self.seat_metrics(&mut text, &seats);
         use_metrics(&mut text, &seats);
+        self.trust_metrics(&mut text);
         self.machine_metrics(&mut text);
         text.end()
     }
@@ -135,6 +136,25 @@ impl Operations {
         text.single("usher_people", Kind::Gauge, "", "People who have an app open.", people);
         let faults = self.supervisor.violations() as f64;
         text.single("usher_faults", Kind::Counter, "", "Broken rules of the machine.", faults);
+    }
+
+    fn trust_metrics(&self, text: &mut Exposition) {
+        let sessions = self.trust.sessions.count() as f64;
+        text.single("usher_sessions", Kind::Gauge, "", "Cookie sessions.", sessions);
+        let certificates = self.certificates();
+        if certificates.is_empty() {
+            return;
+        }
+        let mut family = text.family(
+            "usher_certificate_expires_timestamp_seconds",
+            Kind::Gauge,
+            "seconds",
+            "When each certificate expires, since 1970.",
+        );
+        for certificate in certificates {
+            let file = certificate.file.display().to_string();
+            family.sample(&[("certificate", &file)], certificate.until.0 as f64 / 1000.0);
+        }
     }
 
     fn machine_metrics(&self, text: &mut Exposition) {

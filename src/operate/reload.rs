@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{InForce, Operations, Report, shown};
+use super::{InForce, Operations, Report, certificates, shown};
 use crate::account::Settings;
 use crate::config::{Problem, Snapshot};
 use crate::domain::{Actor, CloseCode};
@@ -34,16 +34,31 @@ impl Operations {
         });
         self.account.counters().reloaded(loaded.is_ok());
         match loaded {
-            Ok((snapshot, pages)) => self.apply(snapshot, pages, actor),
-            Err(problems) => {
-                for problem in &problems {
-                    log::error!("configuration not applied: {problem}");
-                }
-                let detail = problems.first().map(ToString::to_string).unwrap_or_default();
-                self.record("reload_refused", actor, None, detail);
-                self.problems.lock().clone_from(&problems);
-                Reloaded::Refused(problems)
-            }
+            Ok((snapshot, pages)) => match self.serve_certificates(&snapshot) {
+                Ok(()) => self.apply(snapshot, pages, actor),
+                Err(problem) => self.refuse(vec![problem], actor),
+            },
+            Err(problems) => self.refuse(problems, actor),
+        }
+    }
+
+    fn refuse(&self, problems: Vec<Problem>, actor: &Actor) -> Reloaded {
+        for problem in &problems {
+            log::error!("configuration not applied: {problem}");
+        }
+        let detail = problems.first().map(ToString::to_string).unwrap_or_default();
+        self.record("reload_refused", actor, None, detail);
+        self.problems.lock().clone_from(&problems);
+        Reloaded::Refused(problems)
+    }
+
+    /// New handshakes are made with the certificates of a configuration. First of all, because it
+    /// is all that can still be refused; a door that has no TLS gets it with the next start.
+    fn serve_certificates(&self, snapshot: &Snapshot) -> Result<(), Problem> {
+        match (&self.tls, &snapshot.tls) {
+            (Some(served), Some(tls)) => certificates::replace(served, tls)
+                .map_err(|sentence| problem(&snapshot.file, sentence)),
+            (None, _) | (_, None) => Ok(()),
         }
     }
 

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{Base, files};
+use crate::certificates::{About, Chain, ClientAuthorities};
 use crate::config::keys::{admin, certificate, metrics, oidc, tls, top};
-use crate::config::kinds::{List, NetworkText, SocketAddress};
+use crate::config::kinds::{List, NetworkText, PathText, SocketAddress};
 use crate::config::report::wrong;
 use crate::config::scope::{Mark, Placed, Scope};
 use crate::config::table::Key;
@@ -93,33 +94,85 @@ fn half_the_cores() -> (u32, String) {
 }
 
 fn tls_files(scope: &Scope<'_>, base: &Base, plain: Option<&[SocketAddr]>) -> Option<Tls> {
-    let certificate = scope.read(&tls::CERTIFICATE).map(|path| base.resolve(&path));
-    let key = scope.read(&tls::KEY).map(|path| base.resolve(&path));
-    files::require(scope, &tls::CERTIFICATE, certificate.as_deref());
-    files::require(scope, &tls::KEY, key.as_deref());
-    let further: Vec<_> =
-        scope.each(&tls::CERTIFICATES, true).iter().map(|item| further(item, base)).collect();
+    let first = certificate_files(scope, &tls::CERTIFICATE, &tls::KEY, base);
+    let further = scope.each(&tls::CERTIFICATES, true);
+    let further: Vec<_> = further
+        .iter()
+        .map(|item| certificate_files(item, &certificate::CERTIFICATE, &certificate::KEY, base))
+        .collect();
     let redirect = scope.read(&tls::REDIRECT);
     if redirect == Some(true) && scope.is_set(&tls::REDIRECT) && plain == Some(&[]) {
         let hint = "remove it, or name an address in `listen`";
         scope.problem(&tls::REDIRECT, wrong("there is no plain listener to redirect", hint));
     }
     let hsts_ms = scope.read(&tls::HSTS);
-    let client_ca = scope.read(&tls::CLIENT_CA).map(|path| path.map(|path| base.resolve(&path)));
-    files::require(scope, &tls::CLIENT_CA, client_ca.as_ref().and_then(Option::as_deref));
-    let mut certificates = vec![CertificateFiles { certificate: certificate?, key: key? }];
+    let client_ca = client_authorities(scope, base);
+    if redirect == Some(false)
+        && matches!(client_ca, Some(Some(_)))
+        && plain.is_some_and(|plain| !plain.is_empty())
+    {
+        let sentence = "whoever comes by the plain listener needs no certificate";
+        let hint = "set `redirect: true`, or `listen: []`";
+        scope.warning(&tls::CLIENT_CA, wrong(sentence, hint));
+    }
+    let mut certificates = vec![first?];
     for files in further {
         certificates.push(files?);
     }
     Some(Tls { certificates, client_ca: client_ca?, redirect: redirect?, hsts_ms: hsts_ms? })
 }
 
-fn further(scope: &Scope<'_>, base: &Base) -> Option<CertificateFiles> {
-    let certificate = scope.read(&certificate::CERTIFICATE).map(|path| base.resolve(&path));
-    let key = scope.read(&certificate::KEY).map(|path| base.resolve(&path));
-    files::require(scope, &certificate::CERTIFICATE, certificate.as_deref());
-    files::require(scope, &certificate::KEY, key.as_deref());
-    Some(CertificateFiles { certificate: certificate?, key: key? })
+/// Reads a certificate and its key with all that is wrong with them; `None` after telling it.
+fn certificate_files(
+    scope: &Scope<'_>,
+    certificate_key: &Key<PathText>,
+    key_key: &Key<PathText>,
+    base: &Base,
+) -> Option<CertificateFiles> {
+    let certificate = scope.read(certificate_key).map(|path| base.resolve(&path));
+    let key = scope.read(key_key).map(|path| base.resolve(&path));
+    let certificate_is_there = files::require(scope, certificate_key, certificate.as_deref());
+    let key_is_there = files::require(scope, key_key, key.as_deref());
+    if !(certificate_is_there && key_is_there) {
+        return None;
+    }
+    let (certificate, key) = (certificate?, key?);
+    let checked = Chain::load(&certificate, &key)
+        .and_then(|chain| chain.check_time(&certificate, base.now).map(|()| chain));
+    let chain = match checked {
+        Ok(chain) => chain,
+        Err(fault) => {
+            let wrong = wrong(fault.sentence, fault.hint);
+            match fault.about {
+                About::Certificate => scope.problem(certificate_key, wrong),
+                About::Key => scope.problem(key_key, wrong),
+            }
+            return None;
+        }
+    };
+    if let Some(sentence) = chain.expires_soon(&certificate, base.now) {
+        scope.warning(certificate_key, wrong(sentence, "renew it"));
+    }
+    Some(CertificateFiles { certificate, key, chain })
+}
+
+/// `Some(None)` if clients need no certificate; `None` after telling what is wrong.
+fn client_authorities(
+    scope: &Scope<'_>,
+    base: &Base,
+) -> Option<Option<(PathBuf, ClientAuthorities)>> {
+    let Some(file) = scope.read(&tls::CLIENT_CA)? else { return Some(None) };
+    let file = base.resolve(&file);
+    if !files::require(scope, &tls::CLIENT_CA, Some(&file)) {
+        return None;
+    }
+    match ClientAuthorities::load(&file) {
+        Ok(authorities) => Some(Some((file, authorities))),
+        Err(fault) => {
+            scope.problem(&tls::CLIENT_CA, wrong(fault.sentence, fault.hint));
+            None
+        }
+    }
 }
 
 fn admin(scope: &Scope<'_>) -> Option<Admin> {

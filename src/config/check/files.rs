@@ -1,5 +1,5 @@
 //! What is looked up on the disk while checking: whether the files that the configuration names
-//! are there. Only that: nothing is opened, and nothing is run.
+//! are there. Nothing is run.
 
 use std::path::Path;
 
@@ -7,14 +7,15 @@ use crate::config::report::wrong;
 use crate::config::scope::Scope;
 use crate::config::table::Key;
 
-/// Tells that a file is not there without which the door cannot open.
-pub(super) fn require<K>(scope: &Scope<'_>, key: &Key<K>, file: Option<&Path>) {
-    if let Some(file) = file
-        && !file.is_file()
-    {
+/// Whether a file is there without which the door cannot open; tells if it is not.
+pub(super) fn require<K>(scope: &Scope<'_>, key: &Key<K>, file: Option<&Path>) -> bool {
+    let Some(file) = file else { return false };
+    let is_there = file.is_file();
+    if !is_there {
         let sentence = format!("the file {} does not exist", file.display());
         scope.problem(key, wrong(sentence, ""));
     }
+    is_there
 }
 
 /// Warns of a file without which one app will not start: its users will see a page that says so.

@@ -35,7 +35,10 @@ pub(super) fn tables(users: &[User], admin: &Admin, admin_door_only: bool) -> (D
         admin_door_only,
     };
     let grants: Vec<_> = users.iter().map(|user| (user.name.clone(), user.apps.clone())).collect();
-    (Directory::new(people, networks.collect()), Policy::new(rules, &grants))
+    let login = |(index, user): (usize, &User)| Some((user.login.clone()?, index));
+    let logins = users.iter().enumerate().filter_map(login).collect();
+    let directory = Directory::new(people, networks.collect()).with_logins(logins);
+    (directory, Policy::new(rules, &grants))
 }
 
 /// Warns of what is allowed and yet probably not meant.

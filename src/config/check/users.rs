@@ -234,7 +234,10 @@ fn tell_names_twice(users: &[Draft<'_>]) {
 
 fn tell_logins_twice(users: &[Draft<'_>]) {
     let logins = users.iter().filter_map(|draft| {
-        Some((draft, draft.login.clone()??, draft.scope.mark(&user::LOGIN, None)))
+        // Addresses of mail differ by no letter's case.
+        let login = draft.login.clone()??;
+        let login = if login.contains('@') { login.to_ascii_lowercase() } else { login };
+        Some((draft, login, draft.scope.mark(&user::LOGIN, None)))
     });
     tell_twice(logins, |login, first| format!("{} is already {first}", quoted(login)));
 }

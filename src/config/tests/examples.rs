@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::certificates::write_certificate;
 use super::*;
 use crate::config::file::{self, Node, Place, Value};
 use crate::config::keys;
@@ -121,9 +122,8 @@ fn the_example_changes_nothing_of_the_smallest_file_but_a_user() {
 #[test]
 fn every_key_is_read() {
     let folder = tempfile::tempdir().expect("a folder");
-    for file in ["c", "k", "s"] {
-        std::fs::write(folder.path().join(file), "").expect("written");
-    }
+    std::fs::write(folder.path().join("s"), "").expect("written");
+    write_certificate(folder.path(), "c", "k");
     let text = in_full(
         "@apps\n@users\ntls: {certificate: c, key: k, certificates: [{certificate: c, key: k}]}
 oidc: {issuer: 'https://x.example', client_id: u, client_secret_file: s}\n",

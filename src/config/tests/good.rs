@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::certificates::write_certificate;
 use super::*;
 use crate::config::{
     App, Attempts, Backups, Connect, LaunchMode, Limits, Logs, Program, Proof, Samples, Sessions,
@@ -231,9 +232,9 @@ fn paths_are_relative_to_the_directory_which_is_relative_to_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path().canonicalize().expect("a path");
     std::fs::create_dir(root.join("conf")).expect("made");
-    for file in ["cert.pem", "key.pem", "secret", "b.pem", "b.key"] {
-        std::fs::write(root.join(file), "").expect("written");
-    }
+    std::fs::write(root.join("secret"), "").expect("written");
+    write_certificate(&root, "cert.pem", "key.pem");
+    write_certificate(&root, "b.pem", "b.key");
     let text = in_full(
         "
 directory: ..

@@ -139,6 +139,8 @@ impl ToSeat for Right {
             address: "192.168.1.101".parse().expect("an address"),
             scheme: Scheme::Http,
             forwarded_host: None,
+            login_header: None,
+            hsts_s: None,
             strip_bytes: self.keeper.strip_bytes,
             upload_max_bytes: self.keeper.upload_max_bytes,
         }

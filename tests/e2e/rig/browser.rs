@@ -1,7 +1,7 @@
 //! Chromium with a new profile, driven through chromedriver, in front of the door as the person
 //! whose address it calls from.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -82,6 +82,15 @@ impl Browser {
         let source: IpAddr = address.parse().expect("an address");
         let forwarder = Forwarder::open(source, door.address()).await;
         let url = format!("http://{}{path}", forwarder.address());
+        self.forwarders.push(forwarder);
+        self.goto(&url).await;
+    }
+
+    /// The same over TLS; whoever vouches for the certificate.
+    pub(crate) async fn visit_encrypted_as(&mut self, address: &str, door: SocketAddr, path: &str) {
+        let source: IpAddr = address.parse().expect("an address");
+        let forwarder = Forwarder::open(source, door).await;
+        let url = format!("https://{}{path}", forwarder.address());
         self.forwarders.push(forwarder);
         self.goto(&url).await;
     }
@@ -257,5 +266,8 @@ fn capabilities(folder: &Path, language: &str) -> Capabilities {
         "args": flags,
         "prefs": {"download.default_directory": folder.join("downloads"), "download.prompt_for_download": false},
     });
-    Capabilities::from_iter([("goog:chromeOptions".to_string(), options)])
+    Capabilities::from_iter([
+        ("goog:chromeOptions".to_string(), options),
+        ("acceptInsecureCerts".to_string(), json!(true)),
+    ])
 }

@@ -21,6 +21,8 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn new(address: IpAddr, door: SocketAddr) -> Self {
+        // The client wants some cryptography even where nothing is encrypted.
+        usher::certificates::install_cryptography();
         let client = Client::builder()
             .local_address(address)
             .no_proxy()

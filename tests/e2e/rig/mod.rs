@@ -11,6 +11,7 @@ mod ports;
 mod processes;
 mod protobuf;
 mod raw;
+mod secure;
 mod socket;
 mod streamlit;
 mod visitor;
@@ -24,6 +25,7 @@ pub(crate) use caller::{Caller, with};
 pub(crate) use door::{Door, Ran};
 pub(crate) use processes::{Process, lives, signal, sockets};
 pub(crate) use raw::Raw;
+pub(crate) use secure::{Authority, Issued, Secure};
 pub(crate) use socket::{Closed, Socket};
 pub(crate) use streamlit::{Session, Widget};
 pub(crate) use visitor::{Visitor, token};
@@ -66,9 +68,13 @@ pub(crate) fn apps() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/apps")
 }
 
-/// The interpreter that has a Streamlit of this release: 167 or 139.
+/// The interpreter that has a Streamlit of this release, 167 or 139, or an OpenID provider, OIDC.
 pub(crate) fn python(release: &str) -> String {
-    let default = if release == "139" { ".venv-139/bin/python" } else { ".venv/bin/python" };
+    let default = match release {
+        "139" => ".venv-139/bin/python",
+        "OIDC" => ".venv-oidc/bin/python",
+        _ => ".venv/bin/python",
+    };
     let chosen = std::env::var(format!("USHER_TEST_PYTHON_{release}"));
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(chosen.unwrap_or(default.to_string()));
