@@ -76,6 +76,9 @@ pub enum Turned {
         /// When it may be tried again.
         retry_after_s: u32,
     },
+    /// 503: the seat was ended for a reason that lasts until a person wants it again, and a page
+    /// that was left open does not count.
+    Rests,
     /// 503: usher leaves.
     Leaving,
     /// 502: a ready seat did not answer this one request.
@@ -136,6 +139,9 @@ impl Gate {
         if matches!(turned, Turned::SignIn) && asking.head.is_navigation() {
             return to_sign_in(asking);
         }
+        if matches!(turned, Turned::Rests) {
+            return self.resting(asking);
+        }
         let problem = self.problem(asking.address, asking.in_force, turned);
         let incident = self.incident();
         self.note(asking, &problem, incident);
@@ -154,6 +160,14 @@ impl Gate {
         // What was refused may go on sending a body that nobody wants.
         answer.keep_alive = [Method::GET, Method::HEAD].contains(&asking.head.parts.method);
         answer
+    }
+
+    /// The answer to a page that was left open and tries to come back. It does so every few seconds,
+    /// which is nothing to keep.
+    fn resting(&self, asking: &Asking<'_>) -> Answer {
+        let problem = self.problem(asking.address, asking.in_force, Turned::Rests);
+        let common = self.common(asking, None);
+        answer_of(asking.in_force.pages.render_json(&problem, asking.language(), &common))
     }
 
     /// The answer to a mishap after the verdict. Nothing of an answer was written yet.
@@ -300,6 +314,7 @@ impl Gate {
             Turned::Full { key, reason, retry_after_s } => {
                 Problem::Full(Full { app: app(&key), reason, retry_after_s })
             }
+            Turned::Rests => Problem::Error(ErrorReason::Rests),
             Turned::Leaving => Problem::Error(ErrorReason::Restarting),
             Turned::NoAnswer => Problem::Error(ErrorReason::NoAnswer),
             Turned::Internal => Problem::Error(ErrorReason::Internal),

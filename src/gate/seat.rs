@@ -12,6 +12,7 @@ use super::{Asking, Forward, ForwardPlan, Gate, Tunnel, Verdict};
 use crate::account::Visitor;
 use crate::answer::Answer;
 use crate::authorize::{PersonPermit, SeatPermit};
+use crate::config::{App, Program};
 use crate::request::Target;
 use crate::supervise::{Lease, Refusal};
 
@@ -46,6 +47,9 @@ impl Gate {
         if let Some(lease) = supervisor.ready(&permit) {
             return self.pass(asking, permit, rest, lease);
         }
+        if self.rests(asking, app, &permit) {
+            return Err(Turned::Rests);
+        }
         let navigates = asking.head.is_navigation();
         let held_ms = if navigates { NAVIGATION_HELD_MS } else { REQUEST_HELD_MS };
         match supervisor.acquire(&permit, held_ms).await {
@@ -59,6 +63,19 @@ impl Gate {
             },
             Err(refusal) => Err(self.refused(permit.key(), refusal).await),
         }
+    }
+
+    /// Whether the seat was ended for a reason that lasts, and this is only a page that was left
+    /// open. Streamlit's asks for several things when it comes back; of other apps only a WebSocket
+    /// is sure to come from a page that was there before.
+    fn rests(&self, asking: &Asking<'_>, app: &App, permit: &SeatPermit) -> bool {
+        let may_be = match app.program {
+            Program::Streamlit { .. } => asking.head.is_of_open_page(),
+            Program::Command { .. } | Program::Upstream { .. } => {
+                asking.head.is_websocket() && asking.head.is_of_open_page()
+            }
+        };
+        may_be && self.operations.supervisor().view(permit.key()).rests_because.is_some()
     }
 
     /// The index page of a seat, which a person who navigates gets before the seat is ready: its

@@ -121,6 +121,7 @@ async fn a_cold_page_comes_to_life_or_says_why_not(release: &str) {
     let_go(&door, "echo the flux capacitor is missing; exit 3");
     door.run(&["seat", "stop", "jiyoung"]).await.expect(0);
     door.seat_gone("jiyoung", "main").await;
+    browser.shows("The app has stopped.").await;
     browser.reload().await;
     browser.shows("the flux capacitor is missing").await;
     door.jiyoung().navigate("/app/main/").await.expect_page(502, "failed");
@@ -196,7 +197,7 @@ async fn the_script_is_in_the_page_and_only_there() {
 async fn a_script_with_paths_of_its_own_answers_them_itself() {
     let own = "
 apps:
-  own: { title: Own, script: $DOOR/own.py, python: $PYTHON167, ports: $PORTS }
+  own: { title: Own, script: $DOOR/own.py, python: $PYTHON167, ports: $PORTS, strip_prefix: true }
 users: $USERS
 ";
     let mut door = Door::closed(own);

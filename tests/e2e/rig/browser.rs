@@ -151,6 +151,20 @@ impl Browser {
         button.click().await.expect("the button can be pressed");
     }
 
+    /// Presses the button with this text in one of usher's cards, which are apart from the page.
+    pub(crate) async fn press_in_card(&self, text: &str) {
+        let press = format!(
+            "for (const one of document.querySelectorAll('*'))\
+                for (const button of one.shadowRoot?.querySelectorAll('button') ?? [])\
+                    if (button.textContent === '{text}') {{ button.click(); return true; }}\
+            return false"
+        );
+        until(&format!("a card with {text}"), async || {
+            (self.run(&press).await == true).then_some(())
+        })
+        .await;
+    }
+
     /// Runs a script in the page.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.expect("the page's script runs")
