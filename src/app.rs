@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::account::Books;
 use crate::admin;
+use crate::assets::{Ask, Library};
 use crate::clock::{Clock, OsClock};
 use crate::config::Snapshot;
 use crate::control::{self, Outcome};
@@ -214,7 +215,9 @@ async fn build(
         .map_err(|error| format!("the control socket cannot be made: {error}"))?;
     let desk = control::Desk::default();
     tokio::spawn(control::serve(control, Arc::clone(&operations), desk.clone()));
-    let gate = Gate::new(Arc::clone(&operations), secret, &platform::host_name());
+    let library = library(&launchers, &clock);
+    snapshot.apps.iter().for_each(|app| library.look_up(app));
+    let gate = Gate::new(Arc::clone(&operations), library, secret, &platform::host_name());
     let edge =
         Edge::new(EdgeParts { keeper: Arc::new(gate), clock, from_seat, threads: fixed.threads });
     for listener in &listeners {
@@ -224,6 +227,16 @@ async fn build(
     operations.enter(Phase::Serving);
     doors::tell(&listeners);
     Ok(House { state, listeners, edge, operations, supervisor, launchers, books, desk })
+}
+
+/// The front ends of the apps, which are where the launchers find Streamlit.
+fn library(launchers: &Arc<Launchers>, clock: &Arc<dyn Clock>) -> Library {
+    let launchers = Arc::clone(launchers);
+    let ask: Ask = Arc::new(move |app| {
+        let launchers = Arc::clone(&launchers);
+        Box::pin(async move { launchers.streamlit_of(&app).await })
+    });
+    Library::new(ask, Arc::clone(clock))
 }
 
 /// Starts the other binary; while it prepares, everything goes on here.

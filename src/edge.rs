@@ -16,6 +16,7 @@ mod frames;
 mod framing;
 mod handshake;
 mod headers;
+mod index_page;
 mod insertion;
 mod keeper;
 mod link;

@@ -5,6 +5,7 @@
 mod administer;
 mod closed;
 mod form;
+mod front;
 mod hosts;
 mod own;
 mod plan;
@@ -28,6 +29,7 @@ use http::Method;
 use crate::account::{Account, Passage, Stay, Visitor};
 use crate::admin::Admin;
 use crate::answer::{Answer, Body, EventSource, OwnWebSocket};
+use crate::assets::Library;
 use crate::authorize::{self, Denial, Permit, PersonPermit, SeatPermit};
 use crate::clock::Moment;
 use crate::domain::Language;
@@ -126,6 +128,7 @@ pub struct Gate {
     incidents: AtomicU32,
     strangers: refuse::Strangers,
     rates: rates::Rates,
+    library: Library,
 }
 
 /// One request on its way through the stages, with what the stages found out.
@@ -147,7 +150,12 @@ struct Asking<'r> {
 
 impl Gate {
     /// A gate whose form tokens are made with `token_key`, on a machine of this name.
-    pub fn new(operations: Arc<Operations>, token_key: [u8; 32], host_name: &str) -> Self {
+    pub fn new(
+        operations: Arc<Operations>,
+        library: Library,
+        token_key: [u8; 32],
+        host_name: &str,
+    ) -> Self {
         // Numbers of different runs of usher should differ, so that an old one is not found in a
         // new log.
         let first = u32::from_le_bytes([token_key[0], token_key[1], token_key[2], token_key[3]]);
@@ -160,6 +168,7 @@ impl Gate {
             incidents: AtomicU32::new(first ^ started.wrapping_mul(0x9e37_79b9)),
             strangers: refuse::Strangers::default(),
             rates: rates::Rates::default(),
+            library,
         }
     }
 

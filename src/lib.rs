@@ -40,6 +40,8 @@ pub mod answer;
 
 pub mod notice;
 
+pub mod assets;
+
 pub mod operate;
 
 pub mod admin;

@@ -97,6 +97,8 @@ enum Message<'m> {
     Stops { in_s: u64, because: &'m str },
     Kept,
     Failed,
+    Ended { because: &'m str },
+    Runs,
 }
 
 /// One open page of an app.
@@ -108,7 +110,7 @@ pub struct NoticeChannel {
     seat: watch::Receiver<SeatView>,
     /// The last notice that was sent.
     seen: u64,
-    /// Whether the page shows a countdown or a failure now.
+    /// What the page shows now of the seat.
     shown: Shown,
 }
 
@@ -117,6 +119,7 @@ enum Shown {
     Nothing,
     Countdown,
     Failure,
+    End,
 }
 
 impl NoticeChannel {
@@ -145,37 +148,35 @@ impl NoticeChannel {
         json(&Message::Notice { id, text: &text, at: at.0 })
     }
 
-    /// The countdown, a failure, or that neither is to be shown any more.
+    /// What the page has to show of the seat: a countdown, that it ended, that its start failed, or
+    /// none of it any more.
     fn seat_news(&mut self) -> Option<String> {
         let view = self.seat.borrow_and_update().clone();
+        if matches!(view.state, SeatState::Failed | SeatState::Backoff) {
+            return self.changes_to(Shown::Failure, &Message::Failed);
+        }
+        if let Some(reason) = &view.rests_because {
+            return self.changes_to(Shown::End, &Message::Ended { because: reason.as_str() });
+        }
         let now = self.clock.wall();
-        let failed = matches!(view.state, SeatState::Failed | SeatState::Backoff);
         let warned = view.warn_at.is_some_and(|at| at <= now);
-        let stop = match (view.stops_at, &view.stops_because) {
-            (Some(at), Some(reason)) if warned && warns(reason) => Some((at, reason)),
-            _ => None,
-        };
-        match stop {
-            _ if failed && self.shown != Shown::Failure => {
-                self.shown = Shown::Failure;
-                json(&Message::Failed)
-            }
-            Some((at, reason)) if !failed => {
+        match (view.stops_at, &view.stops_because) {
+            (Some(at), Some(reason)) if warned && warns(reason) => {
                 self.shown = Shown::Countdown;
                 let in_s = u64::try_from((at.0 - now.0).max(0) / 1000).unwrap_or(0);
                 json(&Message::Stops { in_s, because: reason.as_str() })
             }
-            _ if !failed && self.shown != Shown::Nothing => {
-                self.shown = Shown::Nothing;
-                json(&Message::Kept)
-            }
-            _ => None,
+            _ if self.shown == Shown::End => self.changes_to(Shown::Nothing, &Message::Runs),
+            _ => self.changes_to(Shown::Nothing, &Message::Kept),
         }
     }
 
-    /// Whether the seat has ended and nobody starts it: the page need not come back by itself.
-    fn seat_has_ended(&self) -> bool {
-        self.seat.borrow().state == SeatState::Absent
+    fn changes_to(&mut self, shown: Shown, message: &Message<'_>) -> Option<String> {
+        if self.shown == shown {
+            return None;
+        }
+        self.shown = shown;
+        json(message)
     }
 
     /// How long until the countdown has to begin, if nothing changes before.
@@ -224,9 +225,6 @@ impl OwnWebSocket for NoticeChannel {
             }
             if let Some(text) = self.seat_news() {
                 return OwnFrame::Text(text);
-            }
-            if self.seat_has_ended() {
-                return OwnFrame::Close(CloseCode::SeatEnded);
             }
         }
     }

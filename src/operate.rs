@@ -10,8 +10,8 @@ mod seats;
 mod sessions;
 mod status;
 
-pub use reload::{Reloaded, Trial, load};
 pub use certificates::CertificateStatus;
+pub use reload::{Reloaded, Trial, load};
 
 pub use seats::SeatOrder;
 pub use status::{SeatJson, rfc3339};

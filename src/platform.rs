@@ -119,6 +119,15 @@ pub fn account(uid: u32) -> Option<(String, String)> {
     })
 }
 
+/// From now on this thread only gets what time others leave.
+pub fn yield_to_others() {
+    /// The least of all.
+    const NICENESS: i32 = 19;
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        log::debug!("the thread keeps its priority: {error}");
+    }
+}
+
 /// Raises the limit of open files to what the system allows this process: every WebSocket needs
 /// two. Says nothing if the system refuses; `usher doctor` tells.
 pub fn raise_descriptor_limit() {

@@ -232,6 +232,21 @@ impl Head<'_> {
                 .is_some_and(|accept| accept.contains("text/html"))
     }
 
+    /// Whether a page that is open in a browser sends this by itself, as far as one can tell: no
+    /// person navigates. Programs, which somebody has started for a reason, say so less.
+    pub fn is_of_open_page(&self) -> bool {
+        let headers = &self.parts.headers;
+        let is_browser = headers
+            .get(header::USER_AGENT)
+            .is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla/"));
+        let says_page = if self.is_websocket() {
+            headers.contains_key(header::ORIGIN)
+        } else {
+            headers.contains_key(header::REFERER) || headers.contains_key(SEC_FETCH_SITE)
+        };
+        is_browser && says_page && !self.is_navigation()
+    }
+
     /// A header's text, if it is there once and readable.
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
         single(&self.parts.headers, name)

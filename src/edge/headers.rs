@@ -19,15 +19,6 @@ const OWN_COOKIES_SHARE: &[u8] = b"usher_session";
 /// The browser's part of a name's header is what usher says, whatever was sent.
 const CLAIMED_PREFIXES: [&str; 2] = ["x-usher-", "x-forwarded-"];
 const CLAIMED_NAMES: [&str; 2] = ["x-real-ip", "forwarded"];
-/// What would make a page come in part, packed, or not at all.
-const FOR_OTHER_THAN_WHOLE_PAGES: [HeaderName; 6] = [
-    header::ACCEPT_ENCODING,
-    header::IF_MATCH,
-    header::IF_MODIFIED_SINCE,
-    header::IF_NONE_MATCH,
-    header::IF_RANGE,
-    header::RANGE,
-];
 /// What concerns one connection only, beside what `Connection` names.
 const OF_ONE_CONNECTION: [HeaderName; 8] = [
     header::CONNECTION,
@@ -262,35 +253,6 @@ fn location_below(
     }
     let slash = if path.is_empty() { "/" } else { "" };
     HeaderValue::try_from(format!("{prefix}{slash}{path}")).ok()
-}
-
-/// Asks a seat for a page that something can be put into.
-pub(crate) fn ask_for_the_whole_page(head: &mut RequestHeader) {
-    for name in &FOR_OTHER_THAN_WHOLE_PAGES {
-        head.remove_header(name);
-    }
-}
-
-/// Whether an answer is a page that something can be put into.
-pub(crate) fn is_whole_page(head: &ResponseHeader) -> bool {
-    let kind = head.headers.get(header::CONTENT_TYPE);
-    head.status == http::StatusCode::OK
-        && !head.headers.contains_key(header::CONTENT_ENCODING)
-        && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
-}
-
-/// The head of a page that something is put into: its length is not known beforehand, and what the
-/// seat says of its version is not true of it.
-///
-/// # Errors
-/// A header that cannot be set.
-pub(crate) fn of_changed_page(head: &mut ResponseHeader) -> Result<()> {
-    for name in [header::CONTENT_LENGTH, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES]
-    {
-        head.remove_header(&name);
-    }
-    head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
-    head.insert_header(header::CACHE_CONTROL, "no-store")
 }
 
 #[cfg(test)]

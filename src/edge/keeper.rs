@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::seam::{Admitted, Changes, Doorkeeper, Mishap, ToSeat, Tunnelled, Verdict};
 use crate::account::{AccessFact, StayEnd};
 use crate::answer::{Answer, Body};
+use crate::assets::Element;
 use crate::clock::Moment;
 use crate::domain::{CloseCode, Endpoint, LaunchKind};
 use crate::gate::{self, Forward, ForwardPlan, Gate, Tunnel};
@@ -81,8 +82,8 @@ impl ToSeat for Forward {
         changes(&self.plan)
     }
 
-    fn element(&self) -> Option<&str> {
-        self.plan.element.as_deref()
+    fn element(&self) -> Option<&Element> {
+        self.plan.element.as_ref()
     }
 
     fn began(&self) -> Moment {
@@ -115,7 +116,7 @@ impl ToSeat for Tunnel {
         changes(&self.plan)
     }
 
-    fn element(&self) -> Option<&str> {
+    fn element(&self) -> Option<&Element> {
         None
     }
 

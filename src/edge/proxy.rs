@@ -22,7 +22,7 @@ use super::link::Link;
 use super::patience::Phase;
 use super::seam::{Admitted, Doorkeeper, Mishap, ToSeat, Verdict};
 use super::tunnel::Leaving;
-use super::{framing, headers, opening, reply, upstream};
+use super::{framing, headers, index_page, opening, reply, upstream};
 use crate::answer::Answer;
 use crate::clock::Clock;
 use crate::request::Head;
@@ -259,8 +259,8 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
         if ctx.fresh {
             request.insert_header("Connection", "close")?;
         }
-        if forward.element().is_some() {
-            headers::ask_for_the_whole_page(request);
+        if let Some(element) = forward.element() {
+            index_page::ask(request, element)?;
         }
         headers::to_seat(request, &forward.changes())
     }
@@ -321,9 +321,8 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
         let Some(forward) = &ctx.forward else { return Ok(()) };
         headers::to_browser(response, &forward.changes(), session.req_header())?;
         if let Some(element) = forward.element()
-            && headers::is_whole_page(response)
+            && index_page::answered(response, element)?
         {
-            headers::of_changed_page(response)?;
             ctx.insertion = Some(Insertion::new(element));
         }
         if session.req_header().version == Version::HTTP_10 {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use crate::account::{AccessFact, StayEnd};
 use crate::answer::{Answer, Body, EventSource, OwnWebSocket};
+use crate::assets::Element;
 use crate::clock::Moment;
 use crate::domain::{AppSlug, CloseCode, Endpoint, Role, UserName};
 use crate::request::{Head, Scheme};
@@ -109,8 +110,8 @@ pub trait ToSeat: Send + Sync {
     /// What changes on the way.
     fn changes(&self) -> Changes<'_>;
 
-    /// An element that goes before `</head>`, if the answer is a page.
-    fn element(&self) -> Option<&str>;
+    /// What goes into the answer, if that is the app's index page.
+    fn element(&self) -> Option<&Element>;
 
     /// When the request's head was read.
     fn began(&self) -> Moment;

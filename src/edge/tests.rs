@@ -4,4 +4,5 @@
 mod doors;
 mod fake;
 mod http;
+mod pages;
 mod websocket;

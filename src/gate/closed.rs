@@ -8,7 +8,12 @@ use percent_encoding::percent_decode_str;
 pub(super) fn is_closed(rest: &str) -> bool {
     let plain = percent_decode_str(rest).decode_utf8_lossy();
     let mut segments = plain.split('/').filter(|segment| !segment.is_empty());
-    segments.next() == Some("_stcore") && matches!(segments.next(), Some("metrics" | "agent"))
+    match segments.next() {
+        Some("_stcore") => matches!(segments.next(), Some("metrics" | "agent")),
+        // Its name in older versions.
+        Some("st-metrics") => true,
+        Some(_) | None => false,
+    }
 }
 
 #[cfg(test)]
@@ -26,6 +31,9 @@ mod tests {
             ("//_stcore/metrics", true),
             ("/_stcore/%6detrics", true),
             ("/%5fstcore%2Fagent%2Fmcp", true),
+            ("/st-metrics", true),
+            ("/%73t-metrics/", true),
+            ("/st-metrics-page", false),
             ("/_stcore/health", false),
             ("/_stcore/stream", false),
             ("/_stcore/metricsandmore", false),

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::assets::Element;
 use crate::authorize::SeatPermit;
 use crate::clock::{Moment, Timestamp};
 use crate::config::Snapshot;
@@ -25,8 +26,8 @@ pub struct ForwardPlan {
     pub hsts_s: Option<u64>,
     /// Bytes of the path that the app does not see (`/app/SLUG`); 0: it sees all.
     pub strip_bytes: usize,
-    /// The element with the script for the app's page, if the answer may be that page.
-    pub element: Option<Box<str>>,
+    /// The script's element, if the answer may be the app's index page.
+    pub element: Option<Element>,
     /// When the request's head was read.
     pub began: Moment,
     /// The same on the wall clock, for the access log.

@@ -77,6 +77,9 @@ pub enum Turned {
         /// When it may be tried again.
         retry_after_s: u32,
     },
+    /// 503: the seat was ended for a reason that lasts until a person wants it again, and a page
+    /// that was left open does not count.
+    Rests,
     /// 503: usher leaves.
     Leaving,
     /// 502: a ready seat did not answer this one request.
@@ -137,6 +140,9 @@ impl Gate {
         if matches!(turned, Turned::SignIn) && asking.head.is_navigation() {
             return to_sign_in(asking);
         }
+        if matches!(turned, Turned::Rests) {
+            return self.resting(asking);
+        }
         let mut problem = self.problem(asking.address, asking.in_force, turned);
         if let Problem::Restricted(restricted) = &mut problem
             && restricted.reason == RestrictedReason::Stranger
@@ -162,6 +168,14 @@ impl Gate {
         // What was refused may go on sending a body that nobody wants.
         answer.keep_alive = [Method::GET, Method::HEAD].contains(&asking.head.parts.method);
         answer
+    }
+
+    /// The answer to a page that was left open and tries to come back. It does so every few seconds,
+    /// which is nothing to keep.
+    fn resting(&self, asking: &Asking<'_>) -> Answer {
+        let problem = self.problem(asking.address, asking.in_force, Turned::Rests);
+        let common = self.common(asking, None);
+        answer_of(asking.in_force.pages.render_json(&problem, asking.language(), &common))
     }
 
     /// The answer to a mishap after the verdict. Nothing of an answer was written yet.
@@ -309,6 +323,7 @@ impl Gate {
             Turned::Full { key, reason, retry_after_s } => {
                 Problem::Full(Full { app: app(&key), reason, retry_after_s })
             }
+            Turned::Rests => Problem::Error(ErrorReason::Rests),
             Turned::Leaving => Problem::Error(ErrorReason::Restarting),
             Turned::NoAnswer => Problem::Error(ErrorReason::NoAnswer),
             Turned::Internal => Problem::Error(ErrorReason::Internal),

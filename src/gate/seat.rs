@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::closed::is_closed;
+use super::front::{Front, element_for};
 use super::refuse::{Mishap, Turned};
 use super::{Asking, Forward, ForwardPlan, Gate, Tunnel, Verdict};
 use crate::account::Visitor;
@@ -33,19 +34,68 @@ impl Gate {
         if is_closed(rest) {
             return Err(Turned::NotFound);
         }
+        let Some(app) = asking.in_force.snapshot.app(permit.key().app.as_str()) else {
+            // A permit is only given for what is configured.
+            return Err(Turned::Internal);
+        };
         let supervisor = self.operations.supervisor();
+        match self.front(asking, app, rest).await? {
+            Some(Front::File(file)) => return Ok(self.in_place_of(asking, &permit, file)),
+            Some(Front::Page(page)) => return self.page(asking, permit, page).await,
+            None => {}
+        }
         if let Some(lease) = supervisor.ready(&permit) {
-            return self.pass(asking, permit, lease);
+            return self.pass(asking, permit, rest, lease);
+        }
+        if self.rests(asking, app, &permit) {
+            return Err(Turned::Rests);
         }
         let navigates = asking.head.is_navigation();
         let held_ms = if navigates { NAVIGATION_HELD_MS } else { REQUEST_HELD_MS };
         match supervisor.acquire(&permit, held_ms).await {
-            Ok(lease) => self.pass(asking, permit, lease),
-            Err(Refusal::TooSlow) if navigates => {
-                Ok(Verdict::Answer(self.waiting(asking, &permit).await))
-            }
+            Ok(lease) => self.pass(asking, permit, rest, lease),
+            Err(Refusal::TooSlow) if navigates => match self.front(asking, app, rest).await? {
+                // It was found out meanwhile where the app's Streamlit is.
+                Some(Front::Page(page) | Front::File(page)) => {
+                    Ok(self.in_place_of(asking, &permit, page))
+                }
+                None => Ok(Verdict::Answer(self.waiting(asking, &permit).await)),
+            },
             Err(refusal) => Err(self.refused(permit.key(), refusal).await),
         }
+    }
+
+    /// Whether the seat was ended for a reason that lasts, and this is only a page that was left
+    /// open. Streamlit's asks for several things when it comes back; of other apps only a WebSocket
+    /// is sure to come from a page that was there before.
+    fn rests(&self, asking: &Asking<'_>, app: &App, permit: &SeatPermit) -> bool {
+        let may_be = match app.program {
+            Program::Streamlit { .. } => asking.head.is_of_open_page(),
+            Program::Command { .. } | Program::Upstream { .. } => {
+                asking.head.is_websocket() && asking.head.is_of_open_page()
+            }
+        };
+        may_be && self.operations.supervisor().view(permit.key()).rests_because.is_some()
+    }
+
+    /// The index page of a seat, which a person who navigates gets before the seat is ready: its
+    /// files come from usher too, and the page's requests and its WebSocket are held for what is
+    /// left of the start.
+    async fn page(
+        &self,
+        asking: &Asking<'_>,
+        permit: SeatPermit,
+        page: Answer,
+    ) -> Result<Verdict, Turned> {
+        let supervisor = self.operations.supervisor();
+        if supervisor.ready(&permit).is_none() {
+            if asking.head.is_navigation() {
+                self.begin(&permit).await?;
+            } else if let Err(refusal) = supervisor.acquire(&permit, REQUEST_HELD_MS).await {
+                return Err(self.refused(permit.key(), refusal).await);
+            }
+        }
+        Ok(self.in_place_of(asking, &permit, page))
     }
 
     /// Once more, after nobody was there where the lease led to: the seat has just ended, and the
@@ -87,6 +137,7 @@ impl Gate {
         &self,
         asking: &Asking<'_>,
         permit: SeatPermit,
+        rest: &str,
         lease: Lease,
     ) -> Result<Verdict, Turned> {
         let account = self.operations.account();
@@ -110,9 +161,7 @@ impl Gate {
             Ok(Verdict::Tunnel(Box::new(tunnel)))
         } else {
             let passage = account.passage(&plan.permit);
-            if asking.head.is_navigation() {
-                plan.element = element_for(asking, lease.app());
-            }
+            plan.element = element_for(asking, lease.app(), rest);
             Ok(Verdict::Forward(Box::new(Forward { lease, passage, plan })))
         }
     }
@@ -131,15 +180,6 @@ impl Gate {
         let location = with_query(asking, format!("/app/{}/{rest}", first.app));
         Ok(Verdict::Answer(Answer::redirect(StatusCode::TEMPORARY_REDIRECT, &location)))
     }
-}
-
-/// The script's element for a Streamlit app's page, unless it is switched off.
-fn element_for(asking: &Asking<'_>, app: &App) -> Option<Box<str>> {
-    let is_wanted = app.notices && matches!(app.program, Program::Streamlit { .. });
-    let in_force = asking.in_force;
-    is_wanted.then(|| {
-        in_force.pages.in_app_element(app.slug.as_str(), in_force.snapshot.language).into()
-    })
 }
 
 fn add_slash(asking: &Asking<'_>) -> Verdict {

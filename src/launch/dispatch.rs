@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -37,6 +37,22 @@ impl Launchers {
         let shared = Arc::new(Shared::new(state_dir, clock)?);
         let templates = Arc::new(Templates::new(&shared));
         Ok(Self { shared, templates })
+    }
+
+    /// The folder that the Streamlit of an app is installed in; `None`: it is no Streamlit app, or
+    /// it could not be started either.
+    pub async fn streamlit_of(&self, app: &App) -> Option<PathBuf> {
+        let Program::Streamlit { script, python, arguments, .. } = &app.program else {
+            return None;
+        };
+        let script = Script { script, python, arguments };
+        match Runnable::find(&self.shared, app, script).await {
+            Ok(runnable) => Some(runnable.facts.package),
+            Err(failure) => {
+                log::debug!("{}: {failure}", app.slug);
+                None
+            }
+        }
     }
 
     /// No start will follow. Seats run on; what is kept warm for further starts ends, or with `keep`

@@ -283,6 +283,8 @@ pub enum ErrorReason {
     Internal,
     /// 502: a seat that was ready did not answer this one request.
     NoAnswer,
+    /// 503: the seat was stopped, and a page that was left open does not start it again.
+    Rests,
     /// 503: usher is going down.
     ShuttingDown,
     /// 503: usher is coming back in a moment.
@@ -303,7 +305,7 @@ impl ErrorReason {
             ErrorReason::HeadersTooLarge => 431,
             ErrorReason::Internal => 500,
             ErrorReason::NoAnswer => 502,
-            ErrorReason::ShuttingDown | ErrorReason::Restarting => 503,
+            ErrorReason::Rests | ErrorReason::ShuttingDown | ErrorReason::Restarting => 503,
         }
     }
 
@@ -312,6 +314,7 @@ impl ErrorReason {
         match self {
             ErrorReason::Restarting => Some(3),
             ErrorReason::ShuttingDown => Some(30),
+            ErrorReason::Rests => Some(60),
             ErrorReason::Malformed
             | ErrorReason::SignInNeeded
             | ErrorReason::NotFound
@@ -341,6 +344,7 @@ impl Reason for ErrorReason {
             ErrorReason::HeadersTooLarge => "headers_too_large",
             ErrorReason::Internal => "internal",
             ErrorReason::NoAnswer => "no_answer",
+            ErrorReason::Rests => "rests",
             ErrorReason::ShuttingDown => "shutting_down",
             ErrorReason::Restarting => "restarting",
         }
@@ -360,6 +364,7 @@ impl Reason for ErrorReason {
             | ErrorReason::HeadersTooLarge
             | ErrorReason::Internal
             | ErrorReason::NoAnswer
+            | ErrorReason::Rests
             | ErrorReason::ShuttingDown
             | ErrorReason::Restarting => Vec::new(),
         }

@@ -195,6 +195,7 @@ pub fn error_reasons() -> Vec<ErrorReason> {
         ErrorReason::HeadersTooLarge,
         ErrorReason::Internal,
         ErrorReason::NoAnswer,
+        ErrorReason::Rests,
         ErrorReason::ShuttingDown,
         ErrorReason::Restarting,
     ]

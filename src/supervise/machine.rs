@@ -18,6 +18,7 @@
 
 mod changing;
 mod checking;
+mod ended;
 mod ending;
 mod failures;
 mod history;
@@ -40,6 +41,7 @@ use super::rules::{Limits, REFUSAL_NOTED_EVERY_MS, REFUSALS_NOTED_MAX, SeatRules
 use super::{Drain, Happening, OrderRefused, Refusal};
 use crate::clock::Moment;
 use crate::domain::{Actor, Generation, SeatKey};
+use ended::Ended;
 use history::History;
 use seat::{Seat, State};
 
@@ -61,6 +63,7 @@ pub struct Machine {
     /// Processes without a seat that are being ended.
     strays: BTreeSet<(Arc<SeatKey>, Generation)>,
     history: History,
+    ended: Ended,
     refusals_noted: BTreeMap<(Arc<SeatKey>, &'static str), Moment>,
     /// The latest moment that was seen; time never goes back in here.
     now: Moment,
@@ -82,6 +85,7 @@ impl Machine {
             drained: false,
             strays: BTreeSet::new(),
             history: History::default(),
+            ended: Ended::default(),
             refusals_noted: BTreeMap::new(),
             now: Moment::default(),
             actions: Vec::new(),

@@ -126,6 +126,9 @@ pub struct SeatView {
     pub stops_at: Option<Timestamp>,
     /// Why it will stop then, or is stopping now.
     pub stops_because: Option<StopReason>,
+    /// Why it has ended, or is ending, for as long as only a person may start it again: a page that
+    /// was left open may not.
+    pub rests_because: Option<StopReason>,
 }
 
 /// How moments are told as times of day. It stays as it is unless the wall clock was set: the
@@ -183,6 +186,7 @@ impl Anchor {
             warn_at: self.maybe_at(status.warn_at),
             stops_at: self.maybe_at(status.stops_at),
             stops_because: status.stops_because.clone(),
+            rests_because: status.rests_because.clone(),
         }
     }
 

@@ -72,9 +72,11 @@
     const seconds = Math.max(0, Math.round((stops.at - Date.now()) / 1000));
     return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
   };
-  const rests = () => stops.because === 'idle' || stops.because === 'untouched';
-  const stopText = () =>
-    rests() ? 'stops_idle' : stops.because === 'lifetime' ? 'stops_lifetime' : 'stops_other';
+  // Texts for an end that the person may put off, and for others.
+  const kind = (because) =>
+    because === 'idle' || because === 'untouched' ? '_idle' : because === 'lifetime' ? '_lifetime' : '';
+  const rests = () => kind(stops.because) === '_idle';
+  const stopText = () => `stops${kind(stops.because) || '_other'}`;
   const keep = async (event) => {
     const pressed = event.target;
     pressed.disabled = true;
@@ -141,6 +143,12 @@
     notice,
     failed,
     kept: endCountdown,
+    // The WebSocket stays: somebody may start the app again from another page.
+    ended: ({ because }) => {
+      endCountdown();
+      ended(`ended${kind(because)}`, again);
+    },
+    runs: () => hide('ended'),
     stops: ({ in_s: seconds, because }) => {
       endCountdown();
       stops = { at: Date.now() + seconds * 1000, because, timer: 0 };
@@ -180,12 +188,8 @@
   };
   const closedWith = (code) => {
     if (leaving) return;
-    const because = stops?.because;
-    if (code === 1001 || code === 4001 || code === 4003) endCountdown();
-    if (code === 1001) {
-      const idle = because === 'idle' || because === 'untouched';
-      ended(idle ? 'ended_idle' : because === 'lifetime' ? 'ended_lifetime' : 'ended', again);
-    } else if (code === 4001) {
+    if (code === 4001 || code === 4003) endCountdown();
+    if (code === 4001) {
       const href = `/_usher/login?next=${encodeURIComponent(location.pathname + location.search)}`;
       ended('signed_out', () => element('a', { className: 'main', href, textContent: say('sign_in') }));
     } else if (code === 4003) {

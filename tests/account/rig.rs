@@ -92,6 +92,10 @@ impl House {
 }
 
 /// Waits until there is something, and returns it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "waits for other threads and processes by the wall clock"
+)]
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {

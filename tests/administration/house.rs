@@ -98,6 +98,7 @@ impl House {
             machine: Latest::default(),
             trust: Arc::new(Trust::new(Arc::new(shelf), [5; 32]).expect("trust")),
             trial: problems,
+            tls: None,
             handovers,
         }));
         let admin = Admin::new(Arc::clone(&operations));

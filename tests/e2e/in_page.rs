@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::rig::{Browser, Door};
+use crate::rig::{Browser, Door, until};
 
 const PAGE: &str = "
 apps:
@@ -50,10 +50,64 @@ async fn after_a_restart_of_the_door_the_page_comes_back_to_its_session_by_itsel
     let pid = browser.value("pid").await;
     door.signal(Signal::USR1);
     door.exited().await;
+    browser.connected(false).await;
     door.start().await;
+    browser.connected(true).await;
     browser.slide_right().await;
     browser.shows("days=201").await;
     browser.press("Count").await;
     browser.shows("count=2").await;
     assert_eq!(browser.value("pid").await, pid, "nothing was lost");
+}
+
+/// How often the open page was refused when it tried to come back.
+fn refused(door: &Door) -> usize {
+    let log = std::fs::read_to_string(door.path("var/log/access.log")).unwrap_or_default();
+    let is_refusal = |line: &&str| line.contains("/app/main/_stcore/") && line.contains("503");
+    log.lines().filter(is_refusal).count()
+}
+
+async fn a_stop_lasts_until_the_person_comes_back(release: &str) {
+    let page = PAGE.replace("$PYTHON", &format!("$PYTHON{release}"));
+    let door =
+        Door::open(&page.replace("Usher test page,", "Usher test page, untouched_timeout: 4s,"))
+            .await;
+    let mut browser = Browser::start("ko").await;
+    browser.visit_as("127.0.0.2", &door, "/app/main/").await;
+    let first = browser.value("pid").await;
+    browser.shows("오래 사용하지 않아 앱을 종료했습니다.").await;
+    door.seat_gone("jiyoung", "main").await;
+    until("the open page to try again and again", async || (refused(&door) >= 4).then_some(()))
+        .await;
+    assert!(door.seat("jiyoung", "main").await.is_none(), "the stop lasts");
+    assert!(door.log_lines(&["incident"]).is_empty(), "nothing to keep: {}", door.log());
+    browser.picture(&format!("stopped-streamlit-{release}")).await;
+    let old = browser.new_window().await;
+    browser.visit_as("127.0.0.2", &door, "/app/main/").await;
+    let second = browser.value("pid").await;
+    assert_ne!(first, second, "who opens the page starts the app");
+    browser.switch_to(&old).await;
+    until("the old page to come back too", async || {
+        (browser.value("pid").await == second
+            && !browser.text().await.contains("앱을 종료했습니다"))
+        .then_some(())
+    })
+    .await;
+    browser.shows("오래 사용하지 않아 앱을 종료했습니다.").await;
+    browser.press_in_card("다시 열기").await;
+    until("the app of the third start", async || {
+        let pid = browser.value("pid").await;
+        (pid != first && pid != second).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_of_1_67_lasts_until_the_person_comes_back() {
+    a_stop_lasts_until_the_person_comes_back("167").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_of_1_39_lasts_until_the_person_comes_back() {
+    a_stop_lasts_until_the_person_comes_back("139").await;
 }

@@ -20,6 +20,7 @@ mod broken_apps;
 mod cold;
 mod control;
 mod fork;
+mod front;
 mod headers;
 mod hostile;
 mod http;

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::account::{AccessFact, StayEnd};
 use crate::answer::{Answer, Body, BodyError, EventSource, Incident, OwnFrame, OwnWebSocket};
+use crate::assets::Element;
 use crate::clock::{Clock, Moment, OsClock};
 use crate::domain::{AppSlug, CloseCode, Endpoint, Role, UserName};
 use crate::edge::patience::Seen;
@@ -37,6 +38,8 @@ pub(super) struct Keeper {
     pub upload_max_bytes: AtomicU64,
     pub connections_max: Mutex<Option<u32>>,
     pub strip_bytes: usize,
+    /// What is put into pages.
+    pub element: Mutex<Option<Element>>,
     pub log: Arc<Log>,
     pub closing: watch::Sender<Option<CloseCode>>,
     pub events: Mutex<Option<mpsc::Receiver<Bytes>>>,
@@ -104,6 +107,7 @@ struct Plan {
     user: UserName,
     app: AppSlug,
     strip_bytes: usize,
+    element: Option<Element>,
     upload_max_bytes: u64,
 }
 
@@ -127,8 +131,8 @@ impl ToSeat for Right {
         true
     }
 
-    fn element(&self) -> Option<&str> {
-        None
+    fn element(&self) -> Option<&Element> {
+        self.keeper.element.as_ref()
     }
 
     fn changes(&self) -> Changes<'_> {
@@ -196,6 +200,7 @@ impl Keeper {
             user: self.user.clone(),
             app: self.app.clone(),
             strip_bytes: self.strip_bytes,
+            element: self.element.lock().clone(),
             upload_max_bytes: self.upload_max_bytes.load(Ordering::SeqCst),
         };
         let closing = self.closing.subscribe();
@@ -378,6 +383,7 @@ impl House {
             upload_max_bytes: AtomicU64::new(1_000_000),
             connections_max: Mutex::new(None),
             strip_bytes,
+            element: Mutex::new(None),
             log: Arc::clone(&log),
             closing: watch::Sender::new(None),
             events: Mutex::new(None),

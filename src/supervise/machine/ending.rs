@@ -35,10 +35,12 @@ impl Machine {
             State::Queued => {
                 self.queue.retain(|key| *key != seat.key);
                 self.settle(now, seat, None);
+                self.rest(seat, reason);
             }
             State::Backoff { .. } | State::Failed { .. } => {
                 seat.failures.clear();
                 seat.enter(now, State::Absent);
+                self.rest(seat, reason);
             }
             // What the seat does after its end is decided anew.
             State::Stopping(stopping) => stopping.fault = None,
@@ -263,12 +265,15 @@ impl Machine {
 
     fn ended(&mut self, now: Moment, seat: &mut Seat) {
         let State::Stopping(stopping) = &seat.state else { return };
-        let fault = stopping.fault.clone();
-        if let Some(reason) = stopping.reason.clone() {
+        let (fault, reason) = (stopping.fault.clone(), stopping.reason.clone());
+        if let Some(reason) = reason.clone() {
             let (exit, ran_ms) = (stopping.exit, now.since_ms(stopping.launched_at));
             self.note(seat, Happening::Stopped { reason, exit, ran_ms }, Actor::Usher);
         }
         self.settle(now, seat, fault);
+        if let Some(reason) = reason {
+            self.rest(seat, reason);
+        }
     }
 
     /// Where a seat goes that has no launch any more.

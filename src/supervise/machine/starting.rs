@@ -83,6 +83,7 @@ impl Machine {
         seat.asked_by = actor;
         seat.asked_at = now;
         seat.start_again = false;
+        self.ended.forget(&seat.key);
         seat.enter(now, State::Queued);
         self.queue.push_back(Arc::clone(&seat.key));
     }

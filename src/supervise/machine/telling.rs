@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Machine;
+use super::ended::lasts;
 use super::seat::{Ready, Seat, State, Stopping};
 use crate::clock::Moment;
 use crate::domain::{Failure, Generation, SeatKey, SeatState, StopReason};
@@ -63,6 +64,8 @@ pub struct Status {
     pub outdated: bool,
     /// How long its starts usually take.
     pub usual_start_ms: Option<u64>,
+    /// Why it has ended, or is ending, for as long as only a person may start it again.
+    pub rests_because: Option<StopReason>,
 }
 
 impl Machine {
@@ -77,6 +80,7 @@ impl Machine {
             Some(seat) => self.status_of_seat(seat, now),
             None => Status {
                 usual_start_ms: self.history.usual_ms(key),
+                rests_because: self.ended.reason(key).cloned(),
                 ..Status::absent(Arc::clone(key), now)
             },
         }
@@ -121,7 +125,11 @@ impl Machine {
                 ..basis
             },
             State::Ready(ready) => self.status_of_ready(seat, ready, now, basis),
-            State::Stopping(stopping) => stopping.status(basis),
+            State::Stopping(stopping) => {
+                let reason = stopping.reason.clone().filter(lasts);
+                let rests_because = reason.filter(|_| !seat.is_wanted());
+                Status { rests_because, ..stopping.status(basis) }
+            }
             State::Backoff { until, failure, expires_at: _ } => {
                 Status { failure: Some(failure.clone()), next_try_at: Some(*until), ..basis }
             }
@@ -199,6 +207,7 @@ impl Status {
             failures: 0,
             outdated: false,
             usual_start_ms: None,
+            rests_because: None,
         }
     }
 }

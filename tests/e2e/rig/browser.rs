@@ -165,10 +165,24 @@ impl Browser {
 
     /// Presses the button with this text.
     pub(crate) async fn press(&self, text: &str) {
-        let path = format!("//button[contains(., '{text}')]");
+        let path = format!("//button[contains(., '{text}') and not(@disabled)]");
         let found = self.client.wait().at_most(super::PATIENCE).for_element(Locator::XPath(&path));
         let button = found.await.unwrap_or_else(|error| panic!("no button {text}: {error}"));
         button.click().await.expect("the button can be pressed");
+    }
+
+    /// Presses the button with this text in one of usher's cards, which are apart from the page.
+    pub(crate) async fn press_in_card(&self, text: &str) {
+        let press = format!(
+            "for (const one of document.querySelectorAll('*'))\
+                for (const button of one.shadowRoot?.querySelectorAll('button') ?? [])\
+                    if (button.textContent === '{text}') {{ button.click(); return true; }}\
+            return false"
+        );
+        until(&format!("a card with {text}"), async || {
+            (self.run(&press).await == true).then_some(())
+        })
+        .await;
     }
 
     /// Runs a script in the page.
@@ -182,6 +196,17 @@ impl Browser {
         let slider =
             self.find("[role=slider]:not([aria-disabled=true]), input[type=range]:enabled").await;
         slider.send_keys("\u{e014}").await.expect("the slider takes the arrow key");
+    }
+
+    /// Waits until the page of Streamlit (1.40 and later) has, or has no longer, its WebSocket. What
+    /// a person does without one is lost.
+    pub(crate) async fn connected(&self, wanted: bool) {
+        let state = "return document.querySelector('[data-test-connection-state]')\
+            ?.dataset.testConnectionState === 'CONNECTED'";
+        until(&format!("the page to be connected: {wanted}"), async || {
+            (self.run(state).await == wanted).then_some(())
+        })
+        .await;
     }
 
     /// Passes only a page in this language that has a heading and loads nothing from elsewhere.

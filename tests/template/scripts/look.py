@@ -38,13 +38,16 @@ def blas_threads():
 
 
 def descriptors():
+    """Where the open descriptors lead, without what is open for a moment only: for the listing itself,
+    and by Streamlit's event loop, which reads the machine's number once while the first script runs."""
     links = []
     for fd in os.listdir("/proc/self/fd"):
         try:
             links.append(re.sub(r"\d+", "N", os.readlink("/proc/self/fd/" + fd)))
         except OSError:
             continue
-    return sorted(link for link in links if "/fd" not in link)
+    momentary = ("/etc/machine-id", "/var/lib/dbus/machine-id")
+    return sorted(link for link in links if "/fd" not in link and link not in momentary)
 
 
 def status():
