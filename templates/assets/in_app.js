@@ -72,11 +72,12 @@
     const seconds = Math.max(0, Math.round((stops.at - Date.now()) / 1000));
     return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
   };
-  // Texts for an end that the person may put off, and for others.
-  const kind = (because) =>
-    because === 'idle' || because === 'untouched' ? '_idle' : because === 'lifetime' ? '_lifetime' : '';
-  const rests = () => kind(stops.because) === '_idle';
-  const stopText = () => `stops${kind(stops.because) || '_other'}`;
+  // An end that the person may put off, and its texts before and after.
+  const mayKeep = (because) => because === 'idle' || because === 'untouched';
+  const stopText = (because) =>
+    mayKeep(because) ? 'stops_idle' : because === 'lifetime' ? 'stops_lifetime' : 'stops_other';
+  const endText = (because) =>
+    mayKeep(because) ? 'ended_idle' : because === 'lifetime' ? 'ended_lifetime' : 'ended';
   const keep = async (event) => {
     const pressed = event.target;
     pressed.disabled = true;
@@ -87,9 +88,9 @@
     else if (stops) showCountdown('keep_failed');
   };
   const showCountdown = (note) => {
-    const time = () => say(note ?? stopText(), { time: left() });
+    const time = () => say(note ?? stopText(stops.because), { time: left() });
     // Only its first words are read aloud, not every second.
-    const card = show('stops', () => [text(time()), ...(rests() ? [button('keep', keep, 'main')] : [])], 'alert');
+    const card = show('stops', () => [text(time()), ...(mayKeep(stops.because) ? [button('keep', keep, 'main')] : [])], 'alert');
     clearInterval(stops.timer);
     stops.timer = setInterval(() => {
       card.setAttribute('role', 'timer');
@@ -146,7 +147,7 @@
     // The WebSocket stays: somebody may start the app again from another page.
     ended: ({ because }) => {
       endCountdown();
-      ended(`ended${kind(because)}`, again);
+      ended(endText(because), again);
     },
     runs: () => hide('ended'),
     stops: ({ in_s: seconds, because }) => {
