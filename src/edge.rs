@@ -47,7 +47,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use connections::Connections;
 use proxy::Proxy;
-use services::Hall;
+use services::{FIRST_REQUESTS_LIMIT, Hall};
 
 /// Connections to seats that are kept for the next request.
 const POOLED_CONNECTIONS_MAX: usize = 512;
@@ -122,8 +122,6 @@ impl<D: Doorkeeper> Edge<D> {
     pub async fn drain(&self, limit: Duration) -> usize {
         /// For connections that are cut off to be gone.
         const CUT_OFF_LIMIT: Duration = Duration::from_secs(1);
-        /// A client that has just been let in gets its first request answered.
-        const FIRST_REQUESTS_LIMIT: Duration = Duration::from_millis(250);
         self.leaving.send_replace(true);
         let connections = &self.hall.connections;
         // Whether all have ended or not: it goes on.

@@ -55,6 +55,8 @@ const MALFORMED: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     The request is malformed\n";
 /// For a refusal to leave.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(5);
+/// A client that was let in just before usher leaves has so long for its first request.
+pub(super) const FIRST_REQUESTS_LIMIT: Duration = Duration::from_millis(250);
 /// Refusals of connections that are under way at once; beyond that, connections are just closed.
 const REFUSALS_AT_ONCE_MAX: usize = 64;
 
@@ -289,12 +291,16 @@ impl<D: Doorkeeper> Hall<D> {
                 }
             }
         };
-        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-            link.enter(Phase::Multiplexed);
-        }
+        let is_multiplexed = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
         let proxy = Arc::clone(&self.proxy);
         let entrance = Arc::new(Entrance { link: Arc::clone(&link), proxy });
-        entrance.process_new(stream, &self.leaving).await;
+        if is_multiplexed {
+            link.enter(Phase::Multiplexed);
+            // Few connections are, and those that are not shall not carry what these need.
+            Box::pin(self.serve_multiplexed(stream, &link, &entrance)).await;
+        } else {
+            entrance.process_new(stream, &self.leaving).await;
+        }
         drop(entrance);
         if let Some(why) = link.unreadable() {
             let answer = match why {
@@ -307,6 +313,27 @@ impl<D: Doorkeeper> Hall<D> {
             link.linger().await;
         } else if link.lingers() {
             link.linger().await;
+        }
+    }
+
+    /// Pingora would tell an HTTP/2 client to go away as soon as usher leaves, also one that was
+    /// just let in and whose first request is under way: to that client the door would be closed.
+    async fn serve_multiplexed(&self, stream: Stream, link: &Link, entrance: &Arc<Entrance<D>>) {
+        let (leave, leaving) = watch::channel(false);
+        let mut served = std::pin::pin!(entrance.process_new(stream, &leaving));
+        let mut usher_leaves = self.leaving.clone();
+        let time_to_leave = async {
+            let _ = usher_leaves.wait_for(|leaving| *leaving).await;
+            if !link.had_requests() {
+                tokio::time::sleep(FIRST_REQUESTS_LIMIT).await;
+            }
+        };
+        tokio::select! {
+            _ = &mut served => {}
+            () = time_to_leave => {
+                leave.send_replace(true);
+                served.await;
+            }
         }
     }
 

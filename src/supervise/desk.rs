@@ -245,9 +245,23 @@ impl Desk {
         let mut inner = self.inner.lock();
         self.look_at(&mut inner, key);
         let view = self.view_in(&mut inner, key);
-        let sender =
-            inner.followed.entry(Arc::clone(key)).or_insert_with(|| watch::Sender::new(view));
-        sender.subscribe()
+        match inner.followed.get(key) {
+            // Others follow it, and were last told when the driver last worked.
+            Some(sender) => {
+                sender.send_if_modified(|told| {
+                    let changed = *told != view;
+                    *told = view;
+                    changed
+                });
+                sender.subscribe()
+            }
+            None => {
+                let sender = watch::Sender::new(view);
+                let follower = sender.subscribe();
+                inner.followed.insert(Arc::clone(key), sender);
+                follower
+            }
+        }
     }
 
     pub(super) fn view(&self, key: &Arc<SeatKey>) -> SeatView {

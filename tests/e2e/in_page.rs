@@ -69,9 +69,8 @@ fn refused(door: &Door) -> usize {
 
 async fn a_stop_lasts_until_the_person_comes_back(release: &str) {
     let page = PAGE.replace("$PYTHON", &format!("$PYTHON{release}"));
-    let door =
-        Door::open(&page.replace("Usher test page,", "Usher test page, untouched_timeout: 4s,"))
-            .await;
+    let stops_soon = page.replace("Usher test page,", "Usher test page, untouched_timeout: 4s,");
+    let door = Door::open(&stops_soon).await;
     let mut browser = Browser::start("ko").await;
     browser.visit_as("127.0.0.2", &door, "/app/main/").await;
     let first = browser.value("pid").await;
@@ -82,18 +81,26 @@ async fn a_stop_lasts_until_the_person_comes_back(release: &str) {
     assert!(door.seat("jiyoung", "main").await.is_none(), "the stop lasts");
     assert!(door.log_lines(&["incident"]).is_empty(), "nothing to keep: {}", door.log());
     browser.picture(&format!("stopped-streamlit-{release}")).await;
+    // The old page tries again more and more rarely: the next seat waits for it.
+    door.write(&page);
+    door.run(&["reload"]).await.expect(0);
     let old = browser.new_window().await;
     browser.visit_as("127.0.0.2", &door, "/app/main/").await;
     let second = browser.value("pid").await;
     assert_ne!(first, second, "who opens the page starts the app");
     browser.switch_to(&old).await;
-    until("the old page to come back too", async || {
-        (browser.value("pid").await == second
-            && !browser.text().await.contains("앱을 종료했습니다"))
-        .then_some(())
+    until("the old page to say no longer that the app has stopped", async || {
+        (!browser.text().await.contains("앱을 종료했습니다")).then_some(())
     })
     .await;
-    browser.shows("오래 사용하지 않아 앱을 종료했습니다.").await;
+    // Streamlit connects it again by itself and draws it anew at the next thing the person does.
+    browser.press("Count").await;
+    until("the old page to come back too", async || {
+        (browser.value("pid").await == second).then_some(())
+    })
+    .await;
+    door.run(&["seat", "stop", "jiyoung"]).await.expect(0);
+    browser.shows("앱이 종료되었습니다.").await;
     browser.press_in_card("다시 열기").await;
     until("the app of the third start", async || {
         let pid = browser.value("pid").await;

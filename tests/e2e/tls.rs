@@ -200,7 +200,7 @@ async fn a_renewed_certificate_is_served_without_a_dropped_connection() {
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("still here"));
     let metrics = door.minsu().get("/metrics").await.expect(200).text();
     let line = metrics.lines().find(|line| line.starts_with("usher_certificate_expires"));
-    assert!(line.is_some_and(|line| line.ends_with(" 4102444800")), "{metrics}");
+    assert!(line.is_some_and(|line| line.ends_with(" 4102444800.0")), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
