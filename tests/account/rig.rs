@@ -24,7 +24,7 @@ pub(crate) struct House {
 
 fn snapshot(state_dir: &Path) -> Snapshot {
     let text = format!(
-        "state_dir: {}\napps:\n  main: {{ command: [true] }}\nvisits: {{ gap: 1m }}\nusers:\n  \
+        "state_dir: {}\napps:\n  main: {{ command: [true] }}\nvisits: {{ gap: 1m }}\nlogs: {{ access: log/access.log }}\nusers:\n  \
          - {{ name: kim, role: user, addresses: [127.0.0.2] }}\n  \
          - {{ name: lee, role: user, addresses: [127.0.0.3] }}\n",
         state_dir.display()
