@@ -254,6 +254,10 @@ impl Gate {
         if changes_something(head) && head.is_cross_site(&client) {
             return Err(Turned::restricted(RestrictedReason::CrossSite));
         }
+        if head.parts.method == http::Method::TRACE {
+            // The answer would be the request, with what a script must not see.
+            return Err(Turned::Method("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
         asking.client = Some(client);
         // 4: their seat, or a page.
         match permit {

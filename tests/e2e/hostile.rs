@@ -25,77 +25,15 @@ async fn seen(door: &Door) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_could_be_read_in_two_ways_is_refused_and_never_reaches_the_app() {
+async fn an_honest_pipeline_is_served() {
     let door = Door::open(TOOL).await;
-    let hidden = "GET /app/tool/smuggled HTTP/1.1\r\nHost: HOST\r\n\r\n";
-    let length = hidden.replace("HOST", &door.address().to_string()).len();
-    let ambiguous = [
-        format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        format!("Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n\r\n0\r\n\r\n"),
-        format!("Content-Length: 0\r\nContent-Length: {length}\r\n\r\n"),
-        format!("Content-Length: {length}\r\nContent-Length: 0\r\n\r\n"),
-        format!("Content-Length: 0, {length}\r\n\r\n"),
-        format!("Content-Length: +{length}\r\n\r\n"),
-        format!("Content-Length: -{length}\r\n\r\n"),
-        format!("Content-Length: 0x{length:x}\r\n\r\n"),
-        format!("Content-Length : {length}\r\n\r\n"),
-        "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n".to_string(),
-        "Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n".to_string(),
-        "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n".to_string(),
-        "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n".to_string(),
-        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n".to_string(),
-        "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n".to_string(),
-        "X-Folded: one\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_string(),
-    ];
-    for framing in ambiguous {
-        let request = format!("POST /app/tool/upload HTTP/1.1\r\nHost: HOST\r\n{framing}{hidden}");
-        let status = first_status(&door, &request).await;
-        assert!([0, 400, 501].contains(&status), "{framing:?} got {status}");
-    }
-    let paths = seen(&door).await;
-    assert!(!paths.contains("smuggled") && !paths.contains("upload"), "{paths}");
+    let address = door.address().to_string();
     let mut raw = door.jiyoung().raw().await;
     let first = "POST /app/tool/upload HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n";
-    raw.send(format!("{first}{hidden}").replace("HOST", &door.address().to_string())).await;
+    let second = "GET /app/tool/second HTTP/1.1\r\nHost: HOST\r\n\r\n";
+    raw.send(format!("{first}{second}").replace("HOST", &address)).await;
     assert_eq!((raw.answer().await.status, raw.answer().await.status), (200, 200));
-    assert!(seen(&door).await.contains("smuggled"), "an honest pipeline is served, and seen");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn malformed_requests_get_400() {
-    let door = Door::open(TOOL).await;
-    for request in [
-        "GET /app/tool/bad HTTP/1.1\r\n\r\n",
-        "GET /app/tool/bad HTTP/1.1\r\nHost: HOST\r\nHost: other.example\r\n\r\n",
-        "GET /app/tool/bad HTTP/1.1\r\nHost: HOST\r\nno colon here\r\n\r\n",
-        "GET /app/tool/bad HTTP/1.1\r\nHost: HOST\r\nBad Name: x\r\n\r\n",
-        "GET /app/tool/bad HTTP/1.1\r\nHost: HOST\r\nX-Null: a\0b\r\n\r\n",
-        "GET /app/tool/b ad HTTP/1.1\r\nHost: HOST\r\n\r\n",
-        "GET /app/tool/bad\0 HTTP/1.1\r\nHost: HOST\r\n\r\n",
-        "GET app/tool/bad HTTP/1.1\r\nHost: HOST\r\n\r\n",
-        "GET /app/tool/bad HTTP/9.9\r\nHost: HOST\r\n\r\n",
-        "G(T /app/tool/bad HTTP/1.1\r\nHost: HOST\r\n\r\n",
-        "\u{16}\u{3}\u{1}\u{2}nonsense\r\n\r\n",
-    ] {
-        let status = first_status(&door, request).await;
-        assert!([0, 400, 505].contains(&status), "{request:?} got {status}");
-    }
-    let paths = seen(&door).await;
-    assert!(!paths.contains("bad"), "{paths}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connect_or_an_absolute_target_makes_no_open_proxy_of_the_door() {
-    let door = Door::open(TOOL).await;
-    for request in [
-        "CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n",
-        "GET http://evil.example/app/tool/bad HTTP/1.1\r\nHost: HOST\r\n\r\n",
-        "GET http://evil.example/app/tool/bad HTTP/1.1\r\nHost: evil.example\r\n\r\n",
-    ] {
-        let status = first_status(&door, request).await;
-        assert!([0, 400, 405, 421].contains(&status), "{request:?} got {status}");
-    }
-    assert!(!seen(&door).await.contains("bad"));
+    assert!(seen(&door).await.contains("second"), "and the app has seen both");
 }
 
 #[tokio::test(flavor = "multi_thread")]

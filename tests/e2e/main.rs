@@ -16,6 +16,7 @@ mod rig;
 
 mod access;
 mod admin;
+mod attacks;
 mod broken_apps;
 mod cold;
 mod control;
@@ -31,6 +32,7 @@ mod paths;
 mod provider;
 mod reload;
 mod sign_in;
+mod slow;
 mod stop;
 mod streamlit;
 mod tls;

@@ -24,7 +24,7 @@ pub(crate) use browser::Browser;
 pub(crate) use caller::{Caller, with};
 pub(crate) use door::{Door, Ran};
 pub(crate) use processes::{Process, lives, signal, sockets};
-pub(crate) use raw::Raw;
+pub(crate) use raw::{Raw, RawAnswer};
 pub(crate) use secure::{Authority, Issued, Secure};
 pub(crate) use socket::{Closed, Socket};
 pub(crate) use streamlit::{Session, Widget};

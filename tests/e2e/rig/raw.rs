@@ -50,6 +50,24 @@ impl Raw {
         RawAnswer { status, head, body }
     }
 
+    /// The same, or nothing if the door hangs up before an answer's head is whole.
+    pub(crate) async fn answer_or_end(&mut self) -> Option<RawAnswer> {
+        while find(&self.unread, b"\r\n\r\n").is_none() {
+            if self.more().await == 0 {
+                return None;
+            }
+        }
+        Some(self.answer().await)
+    }
+
+    /// Reads so many bytes.
+    pub(crate) async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.unread.len() < count {
+            assert!(self.more().await > 0, "closed after {} of {count} bytes", self.unread.len());
+        }
+        self.unread.drain(..count).collect()
+    }
+
     /// The status of the next answer; 0 if the door hangs up without one.
     pub(crate) async fn status(&mut self) -> u16 {
         soon("a status line, or the end", self.status_whenever()).await
