@@ -19,6 +19,8 @@ fi
 
 # Named, so that the program is found again whatever cargo's own configuration says.
 target_directory=${CARGO_TARGET_DIR:-target}
+# Programs that only the tests need and that are built from source.
+tools=$target_directory/tools
 
 build_release() {
     say "building usher (the first time this takes several minutes)"

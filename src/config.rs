@@ -388,13 +388,28 @@ impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}:{}: ", self.file.display(), self.line, self.column)?;
         if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
+            write!(f, "{}: ", OneLine(&self.path))?;
         }
-        f.write_str(&self.sentence)?;
+        write!(f, "{}", OneLine(&self.sentence))?;
         if !self.hint.is_empty() {
-            write!(f, " ({})", self.hint)?;
+            write!(f, " ({})", OneLine(&self.hint))?;
         }
         Ok(())
+    }
+}
+
+/// Text with its control characters escaped: a value of the file may have line ends in it, and a
+/// problem is one line.
+struct OneLine<'t>(&'t str);
+
+impl std::fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Those beyond ASCII that some programs take for line ends, too.
+        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        self.0.chars().try_for_each(|c| match breaks(c) {
+            true => write!(f, "{}", c.escape_default()),
+            false => std::fmt::Write::write_char(f, c),
+        })
     }
 }
 
