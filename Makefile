@@ -17,8 +17,7 @@ test: ## format, lints and every test
 build: ## build target/release/usher
 	@exec scripts/build
 
-bench: ## measure; the results are printed
-	@test -x benches/run || { echo 'there is no benches/run in this version' >&2; exit 1; }
+bench: ## measure beside nginx, HAProxy and plain Streamlit: benches/RESULTS.md
 	@exec benches/run
 
 clean: ## remove what was built and the Python environments; var/ is kept
