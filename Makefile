@@ -23,4 +23,4 @@ bench: ## measure; the results are printed
 
 clean: ## remove what was built and the Python environments; var/ is kept
 	cargo clean
-	rm -rf .venv .venv-139 .venv.lock
+	rm -rf .venv .venv-139 .venv-oidc .venv-axe .venv.lock
