@@ -39,4 +39,5 @@ mod streamlit;
 mod tls;
 mod tools;
 mod upgrade;
+mod usable;
 mod websocket;

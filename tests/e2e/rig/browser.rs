@@ -44,6 +44,14 @@ const VISIBLE_TEXT: &str = "\
     const text = root => root.innerText ?? [...root.children].map(one => one.innerText).join('\\n');\
     return roots.filter(Boolean).map(text).join('\\n')";
 
+/// Keys that people use pages by.
+#[derive(Clone, Copy)]
+pub(crate) enum Key {
+    Tab,
+    Enter,
+    Escape,
+}
+
 /// One browser. Several people can use it in turn, each through a window of their own: see
 /// [`Browser::visit_as`].
 pub(crate) struct Browser {
@@ -191,6 +199,22 @@ impl Browser {
             (self.run(&press).await == true).then_some(())
         })
         .await;
+    }
+
+    /// Strikes a key where the focus is.
+    pub(crate) async fn strike(&self, key: Key) {
+        let key = match key {
+            Key::Tab => "\u{e004}",
+            Key::Enter => "\u{e007}",
+            Key::Escape => "\u{e00c}",
+        };
+        let focused = self.client.active_element().await.expect("the focus is somewhere");
+        focused.send_keys(key).await.expect("it takes the key");
+    }
+
+    /// From the next page on nothing of what pages bring along is run.
+    pub(crate) async fn without_scripts(&self) {
+        self.protocol("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
     }
 
     /// Waits until one of usher's cards is on the page.

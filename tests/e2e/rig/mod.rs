@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub(crate) use answer::Answer;
-pub(crate) use browser::Browser;
+pub(crate) use browser::{Browser, Key};
 pub(crate) use caller::{Caller, with};
 pub(crate) use door::{Door, Ran};
 pub(crate) use processes::{Process, lives, signal, sockets};
