@@ -22,4 +22,4 @@ bench: ## measure beside nginx, HAProxy and plain Streamlit: benches/RESULTS.md
 
 clean: ## remove what was built and the Python environments; var/ is kept
 	cargo clean
-	rm -rf .venv .venv-139 .venv.lock
+	rm -rf .venv .venv-139 .venv-oidc .venv-axe .venv.lock

@@ -54,8 +54,13 @@ const HANDOVERS_WAITING_MAX: usize = 1;
 
 /// `usher serve`
 pub fn serve(file: &Path) -> Outcome {
+    serve_as(file, |_| ())
+}
+
+/// Serves a configuration to which something was done after it was read.
+fn serve_as(file: &Path, prepare: fn(&mut Snapshot)) -> Outcome {
     start_log();
-    let (snapshot, pages) = match operate::load(file, admin::sample::problems) {
+    let (mut snapshot, pages) = match operate::load(file, admin::sample::problems) {
         Ok(loaded) => loaded,
         Err(problems) => {
             for problem in &problems {
@@ -64,6 +69,7 @@ pub fn serve(file: &Path) -> Outcome {
             return Outcome::BadConfiguration;
         }
     };
+    prepare(&mut snapshot);
     platform::raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(snapshot.fixed.threads)
@@ -93,7 +99,7 @@ pub fn serve(file: &Path) -> Outcome {
 fn start_log() {
     // What matters of a proxied request the hooks tell; what is left are clients that hang up or
     // send nonsense, as an error for each, so that anybody could fill the log.
-    let default = "info,pingora_core=warn,pingora_proxy=off";
+    let default = "info,pingora_core=warn,pingora_proxy=off,notify=warn";
     let filter = env_logger::Env::default().default_filter_or(default);
     // A test that serves twice in one process keeps the first.
     let _ = env_logger::Builder::from_env(filter).try_init();

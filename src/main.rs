@@ -16,13 +16,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The front door of a small server: shows each person to their own Streamlit seat.
 #[derive(Parser)]
-#[command(version, about, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(version, about, max_term_width = 100, after_help = AFTER_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 69 no server is running, \
+const AFTER_HELP: &str = "First steps:
+  usher try src/main.py            one script, at this machine, without a configuration
+  usher check -c conf/usher.yaml   what is wrong with a configuration
+  usher serve -c conf/usher.yaml   the front door
+
+Exit codes: 0 done, 1 failed, 2 usage, 69 no server is running, \
                           78 bad configuration.";
 
 /// Every command takes the configuration file; those that talk to the running server find it by

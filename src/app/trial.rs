@@ -38,7 +38,11 @@ pub fn try_script(script: &Path, port: Option<u16>) -> Outcome {
         return told(format!("{}: {error}", file.display()));
     }
     eprintln!("usher tries {} with {}", script.display(), python.display());
-    super::serve(&file)
+    eprintln!(
+        "whoever uses this machine is the administrator; Ctrl-C ends it, and nothing is kept"
+    );
+    // What it warns of was just said, and its file is none that anybody would change.
+    super::serve_as(&file, |snapshot| snapshot.warnings.clear())
 }
 
 /// A folder that goes with the trial.

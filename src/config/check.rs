@@ -93,7 +93,11 @@ fn text_of(file: &Path) -> Result<String, Vec<Problem>> {
     };
     let bytes = read(file).map_err(|error| {
         let sentence = format!("the file cannot be read: {error}");
-        refused(sentence, "name another file with -c", Place::START)
+        refused(
+            sentence,
+            "name another file with -c; conf/minimal.yaml is one to begin with",
+            Place::START,
+        )
     })?;
     String::from_utf8(bytes).map_err(|error| {
         let (sentence, hint) = encoding_problem(error.as_bytes());

@@ -40,6 +40,11 @@ impl From<SeatOrder> for operate::SeatOrder {
     }
 }
 
+/// How many of what: `1 app`, `2 apps`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// `usher check`: every problem on standard output.
 pub fn check(file: &Path) -> Outcome {
     match Snapshot::load(file) {
@@ -48,10 +53,11 @@ pub fn check(file: &Path) -> Outcome {
                 println!("{warning}");
             }
             println!(
-                "{}: no problem; {} apps, {} users",
+                "{}: no problem, {}; {}, {}",
                 file.display(),
-                snapshot.apps.len(),
-                snapshot.users.len()
+                counted(snapshot.warnings.len(), "warning"),
+                counted(snapshot.apps.len(), "app"),
+                counted(snapshot.users.len(), "user")
             );
             Outcome::Done
         }

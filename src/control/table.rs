@@ -18,9 +18,9 @@ pub(super) fn status(value: &Value) -> String {
         plain(&usher["version"]),
         plain(&usher["pid"]),
         plain(&usher["state"]),
-        plain(&usher["started_at"]),
+        moment(&usher["started_at"]),
         plain(&usher["configuration"]["file"]),
-        plain(&usher["configuration"]["loaded_at"]),
+        moment(&usher["configuration"]["loaded_at"]),
     );
     for problem in usher["configuration"]["problems"].as_array().into_iter().flatten() {
         let _ = writeln!(text, "problem: {}", plain(problem));
@@ -37,7 +37,7 @@ pub(super) fn status(value: &Value) -> String {
 fn row(seat: &Value) -> [String; 9] {
     let stops = match (&seat["stops_at"], &seat["stops_because"]) {
         (Value::Null, _) => "-".to_owned(),
-        (at, because) => format!("{} ({})", plain(at), plain(because)),
+        (at, because) => format!("{} ({})", moment(at), words(because)),
     };
     [
         plain(&seat["user"]),
@@ -47,13 +47,27 @@ fn row(seat: &Value) -> [String; 9] {
         plain(&seat["websockets"]),
         seat["cpu_cores"].as_f64().map_or("-".to_owned(), |cores| format!("{cores:.2}")),
         seat["memory_bytes"].as_u64().map_or("-".to_owned(), mebibytes),
-        plain(&seat["runs_because"]),
+        words(&seat["runs_because"]),
         stops,
     ]
 }
 
 fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes / (1024 * 1024))
+}
+
+/// RFC 3339 as people read a time: to the second, in the zone that it is written in.
+fn moment(value: &Value) -> String {
+    let text = plain(value);
+    match (text.get(..10), text.get(11..19)) {
+        (Some(day), Some(time)) => format!("{day} {time}"),
+        (_, _) => text,
+    }
+}
+
+/// A reason as people read it.
+fn words(value: &Value) -> String {
+    plain(value).replace('_', " ")
 }
 
 /// A JSON value as a word; absent ones as a dash, control characters left out.
@@ -96,21 +110,22 @@ mod tests {
     fn a_table_of_seats() {
         let value = serde_json::json!({
             "usher": {
-                "version": "0.1.0", "pid": 7, "state": "serving", "started_at": "T",
+                "version": "0.1.0", "pid": 7, "state": "serving",
+                "started_at": "2026-11-26T20:52:38.581+09:00",
                 "configuration": {"file": "u.yaml", "loaded_at": "T", "problems": ["u.yaml:1:2: x"]}
             },
             "seats": [{
                 "user": "민수", "app": "main", "state": "ready", "pid": 42, "websockets": 1,
-                "cpu_cores": 0.256, "memory_bytes": 52428800, "runs_because": "a tab is open",
-                "stops_at": null, "stops_because": null
+                "cpu_cores": 0.256, "memory_bytes": 52428800, "runs_because": "tab_open",
+                "stops_at": "2026-11-26T21:22:42.607+09:00", "stops_because": "untouched"
             }]
         });
         assert_eq!(
             status(&value),
-            "usher 0.1.0 (pid 7) serving since T; configuration u.yaml loaded T\n\
+            "usher 0.1.0 (pid 7) serving since 2026-11-26 20:52:38; configuration u.yaml loaded T\n\
              problem: u.yaml:1:2: x\n\
-             USER  APP   STATE  PID  TABS  CPU   MEMORY  RUNS BECAUSE   STOPS\n\
-             민수    main  ready  42   1     0.26  50 MiB  a tab is open  -\n"
+             USER  APP   STATE  PID  TABS  CPU   MEMORY  RUNS BECAUSE  STOPS\n\
+             민수    main  ready  42   1     0.26  50 MiB  tab open      2026-11-26 21:22:42 (untouched)\n"
         );
     }
 }

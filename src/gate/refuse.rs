@@ -15,6 +15,7 @@ use super::{Asking, ForwardPlan, Gate};
 use crate::account::EventFact;
 use crate::answer::{Answer, Incident};
 use crate::clock::Moment;
+use crate::config::Snapshot;
 use crate::domain::{Actor, Failure, Role, SeatKey};
 use crate::identify::Person;
 use crate::operate::InForce;
@@ -192,10 +193,10 @@ impl Gate {
         let incident = self.incident();
         let key = plan.permit.key();
         log::warn!("incident {incident}: {} {} for {key}", problem.status(), problem.code());
+        let asker = plan.snapshot().directory.named(&key.user);
         let common = Common {
             incident: Some(incident.to_string()),
-            admin_path: plan.snapshot().admin.path.clone(),
-            ..Common::default()
+            ..around(plan.snapshot(), asker.map(AsRef::as_ref))
         };
         let language = pages::choose_language(None, plan.snapshot().language);
         let mut answer =
@@ -251,9 +252,8 @@ impl Gate {
         Common {
             incident: incident.map(|incident| incident.to_string()),
             person: person.map(|person| person_view(person, asking.session.is_some())),
-            admin_path: asking.in_force.snapshot.admin.path.clone(),
             form_token: Some(self.tokens.token(asking.owner())),
-            ..Common::default()
+            ..around(&asking.in_force.snapshot, person)
         }
     }
 
@@ -382,6 +382,31 @@ pub(super) fn app_view(in_force: &InForce, key: &SeatKey) -> view::App {
     let slug = key.app.to_string();
     let title = in_force.snapshot.app(&slug).map_or_else(|| slug.clone(), |a| a.title.clone());
     view::App { slug, title }
+}
+
+/// What the configuration says to whoever asks: how the server is called and whom to turn to. A
+/// stranger is told neither what runs here nor the name of anybody.
+fn around(snapshot: &Snapshot, asker: Option<&Person>) -> Common {
+    let admin_path = snapshot.admin.path.clone();
+    let Some(asker) = asker else {
+        return Common { admin_path, ..Common::default() };
+    };
+    let site_name = match snapshot.policy.seats_of(asker) {
+        [only] => snapshot.app(only.app.as_str()).map(|app| app.title.clone()),
+        [] | [_, _, ..] => None,
+    };
+    let administrators = snapshot
+        .users
+        .iter()
+        .filter(|user| user.role == Role::Admin && user.name != asker.name)
+        .map(|user| user.name.to_string())
+        .collect();
+    Common {
+        site_name: site_name.unwrap_or_default(),
+        administrators,
+        admin_path,
+        ..Common::default()
+    }
 }
 
 fn person_view(person: &Person, is_signed_in: bool) -> view::Person {

@@ -32,7 +32,7 @@ use super::processes;
 use super::script::{Runnable, Script};
 use super::shared::Shared;
 use crate::config::{App, LaunchMode, Program};
-use crate::domain::AppSlug;
+use crate::domain::{AppSlug, Failure};
 pub(super) use control::Exchange;
 use control::{Denied, Message, Report, SetUp};
 use home::Home;
@@ -203,7 +203,7 @@ impl Templates {
         match Runnable::find(&self.home.shared, app, Script { script, python, arguments }).await {
             Ok(runnable) => Some((Recipe::of(app, preload, &runnable), script.clone())),
             Err(failure) => {
-                self.note(&app.slug, failure.to_string());
+                self.note_missing(&app.slug, &failure);
                 None
             }
         }
@@ -329,6 +329,14 @@ impl Templates {
         let before = self.reasons.lock().insert(app.clone(), reason.clone());
         if before.as_ref() != Some(&reason) {
             log::info!("{app}: its seats are spawned, not forked: {reason}");
+        }
+    }
+
+    /// What every start of this app needs is not there; logged like [`Self::note`].
+    fn note_missing(&self, app: &AppSlug, failure: &Failure) {
+        let before = self.reasons.lock().insert(app.clone(), failure.to_string());
+        if before.is_none_or(|before| before != failure.to_string()) {
+            log::warn!("{app}: its seats cannot start: {failure}");
         }
     }
 

@@ -12,44 +12,27 @@ pub enum FailureReason {
         /// The path as it was looked for.
         path: String,
     },
-    /// `python` names no file that can be run.
-    InterpreterMissing {
-        /// The path as it was looked for.
-        path: String,
+    /// `python`, or the first word of `command`, names no file that can be run.
+    ProgramMissing {
+        /// The program as it was looked for.
+        program: String,
+        /// The operating system's words.
+        cause: String,
     },
     /// The interpreter has no Streamlit.
     StreamlitMissing {
         /// The interpreter.
         interpreter: String,
     },
-    /// The first word of `command` is no program.
-    CommandMissing {
-        /// The word.
-        program: String,
-    },
     /// `working_directory` is not there.
     DirectoryMissing {
         /// The path as it was looked for.
         path: String,
     },
-    /// The operating system forbids reading or running it.
-    PermissionDenied {
-        /// The path.
-        path: String,
-    },
-    /// Nothing listened in `start_timeout`.
-    NotListening {
+    /// Its health path did not answer 200 in `start_timeout`.
+    NotReady {
         /// How long it was waited for, seconds.
         waited_s: f64,
-        /// The endpoint, an address with its port or a path.
-        endpoint: String,
-    },
-    /// It listened, but its health path did not answer 200 in `start_timeout`.
-    Unhealthy {
-        /// How long it was waited for, seconds.
-        waited_s: f64,
-        /// The last answer.
-        status: u16,
     },
     /// It ended by itself.
     Exited {
@@ -61,6 +44,8 @@ pub enum FailureReason {
         /// Name and number, as in `SIGSEGV (11)`.
         signal: String,
     },
+    /// It is gone, and nobody was told how.
+    Gone,
     /// Something else listens on the seat's port.
     PortTaken {
         /// The port.
@@ -73,29 +58,10 @@ pub enum FailureReason {
         /// The range as the configuration has it.
         ports: String,
     },
-    /// `restart.attempts` crashes in `restart.within`.
-    CrashedTooOften {
-        /// How often.
-        crashes: u64,
-        /// In how many seconds.
-        within_s: f64,
-    },
-    /// Stopped because it used more than `memory_max`.
-    MemoryOverLimit {
-        /// What it used.
-        used_bytes: u64,
-        /// The limit.
-        limit_bytes: u64,
-    },
-    /// The operating system made no process.
+    /// The operating system refused something that a launch needs.
     NoProcess {
         /// The operating system's words.
         detail: String,
-    },
-    /// A file of this seat (its log, its socket) could not be written.
-    DiskFull {
-        /// The path.
-        path: String,
     },
     /// An `upstream` that usher does not start does not answer.
     UpstreamUnreachable {
@@ -133,23 +99,18 @@ impl FailureReason {
 
     const fn advice(&self) -> Advice {
         match self {
-            FailureReason::NotListening { .. }
-            | FailureReason::Unhealthy { .. }
+            FailureReason::NotReady { .. }
             | FailureReason::Exited { .. }
             | FailureReason::Signalled { .. }
-            | FailureReason::MemoryOverLimit { .. }
+            | FailureReason::Gone
             | FailureReason::NoPortLeft { .. }
             | FailureReason::UpstreamUnreachable { .. }
             | FailureReason::NoProcess { .. } => Advice::Retry,
             FailureReason::ScriptMissing { .. }
-            | FailureReason::InterpreterMissing { .. }
+            | FailureReason::ProgramMissing { .. }
             | FailureReason::StreamlitMissing { .. }
-            | FailureReason::CommandMissing { .. }
             | FailureReason::DirectoryMissing { .. }
-            | FailureReason::PermissionDenied { .. }
-            | FailureReason::PortTaken { .. }
-            | FailureReason::CrashedTooOften { .. }
-            | FailureReason::DiskFull { .. } => Advice::Ask,
+            | FailureReason::PortTaken { .. } => Advice::Ask,
         }
     }
 }
@@ -160,44 +121,36 @@ impl Reason for FailureReason {
     fn code(&self) -> &'static str {
         match self {
             FailureReason::ScriptMissing { .. } => "script_missing",
-            FailureReason::InterpreterMissing { .. } => "interpreter_missing",
+            FailureReason::ProgramMissing { .. } => "program_missing",
             FailureReason::StreamlitMissing { .. } => "streamlit_missing",
-            FailureReason::CommandMissing { .. } => "command_missing",
             FailureReason::DirectoryMissing { .. } => "directory_missing",
-            FailureReason::PermissionDenied { .. } => "permission_denied",
-            FailureReason::NotListening { .. } => "not_listening",
-            FailureReason::Unhealthy { .. } => "unhealthy",
+            FailureReason::NotReady { .. } => "not_ready",
             FailureReason::Exited { .. } => "exited",
             FailureReason::Signalled { .. } => "signalled",
+            FailureReason::Gone => "gone",
             FailureReason::PortTaken { holder: Some(_), .. } => "port_taken_by",
             FailureReason::PortTaken { holder: None, .. } => "port_taken",
             FailureReason::NoPortLeft { .. } => "no_port",
-            FailureReason::CrashedTooOften { .. } => "crashed_too_often",
-            FailureReason::MemoryOverLimit { .. } => "memory_over_limit",
             FailureReason::NoProcess { .. } => "no_process",
-            FailureReason::DiskFull { .. } => "disk_full",
             FailureReason::UpstreamUnreachable { .. } => "upstream_unreachable",
         }
     }
 
     fn parameters(&self) -> Parameters {
-        use Parameter::{Bytes, Count, Seconds};
         match self {
-            FailureReason::ScriptMissing { path }
-            | FailureReason::InterpreterMissing { path }
-            | FailureReason::DirectoryMissing { path }
-            | FailureReason::PermissionDenied { path }
-            | FailureReason::DiskFull { path } => vec![text("path", path)],
-            FailureReason::StreamlitMissing { interpreter } => vec![text("path", interpreter)],
-            FailureReason::CommandMissing { program } => vec![text("program", program)],
-            FailureReason::NotListening { waited_s, endpoint } => {
-                vec![("waited", Seconds(*waited_s)), text("endpoint", endpoint)]
+            FailureReason::ScriptMissing { path } | FailureReason::DirectoryMissing { path } => {
+                vec![text("path", path)]
             }
-            FailureReason::Unhealthy { waited_s, status } => {
-                vec![("waited", Seconds(*waited_s)), text("status", &status.to_string())]
+            FailureReason::ProgramMissing { program, cause } => {
+                vec![text("program", program), text("cause", cause)]
+            }
+            FailureReason::StreamlitMissing { interpreter } => vec![text("path", interpreter)],
+            FailureReason::NotReady { waited_s } => {
+                vec![("waited", Parameter::Seconds(*waited_s))]
             }
             FailureReason::Exited { code } => vec![text("code", &code.to_string())],
             FailureReason::Signalled { signal } => vec![text("signal", signal)],
+            FailureReason::Gone => Vec::new(),
             FailureReason::PortTaken { port, holder: Some(PortHolder { name, pid }) } => vec![
                 text("port", &port.to_string()),
                 text("name", name),
@@ -207,12 +160,6 @@ impl Reason for FailureReason {
                 vec![text("port", &port.to_string())]
             }
             FailureReason::NoPortLeft { ports } => vec![text("ports", ports)],
-            FailureReason::CrashedTooOften { crashes, within_s } => {
-                vec![("crashes", Count(*crashes)), ("within", Seconds(*within_s))]
-            }
-            FailureReason::MemoryOverLimit { used_bytes, limit_bytes } => {
-                vec![("used", Bytes(*used_bytes)), ("limit", Bytes(*limit_bytes))]
-            }
             FailureReason::NoProcess { detail } => vec![text("detail", detail)],
             FailureReason::UpstreamUnreachable { address } => vec![text("address", address)],
         }
@@ -234,8 +181,8 @@ impl From<&Failure> for FailureReason {
     fn from(failure: &Failure) -> Self {
         match failure.clone() {
             Failure::ScriptMissing { path } => FailureReason::ScriptMissing { path },
-            Failure::ProgramMissing { program, .. } => {
-                FailureReason::InterpreterMissing { path: program }
+            Failure::ProgramMissing { program, cause } => {
+                FailureReason::ProgramMissing { program, cause }
             }
             Failure::StreamlitMissing { python } => {
                 FailureReason::StreamlitMissing { interpreter: python }
@@ -249,19 +196,36 @@ impl From<&Failure> for FailureReason {
             }
             Failure::ExitedEarly(exit) | Failure::Crashed(exit) => match exit {
                 Exit::Code(code) => FailureReason::Exited { code },
-                Exit::Signal(signal) => FailureReason::Signalled { signal: signal.to_string() },
-                Exit::Unknown => FailureReason::Signalled { signal: "?".to_owned() },
+                Exit::Signal(signal) => FailureReason::Signalled { signal: signal_name(signal) },
+                Exit::Unknown => FailureReason::Gone,
             },
-            Failure::NotReadyInTime { limit_ms } => FailureReason::NotListening {
-                waited_s: limit_ms as f64 / 1000.0,
-                endpoint: String::new(),
-            },
+            Failure::NotReadyInTime { limit_ms } => {
+                FailureReason::NotReady { waited_s: limit_ms as f64 / 1000.0 }
+            }
             Failure::UpstreamDown { address } => FailureReason::UpstreamUnreachable { address },
             Failure::System { doing, cause } => {
                 FailureReason::NoProcess { detail: format!("{doing}: {cause}") }
             }
         }
     }
+}
+
+/// A signal as people look it up: with its name where it is one that ends programs every day.
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        other => return other.to_string(),
+    };
+    format!("{name} ({signal})")
 }
 
 /// `nginx (pid 812)` in its parts.

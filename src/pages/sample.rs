@@ -203,28 +203,25 @@ pub fn error_reasons() -> Vec<ErrorReason> {
 
 /// One of each.
 pub fn failure_reasons() -> Vec<FailureReason> {
-    let path = || "/srv/apps/src/main.py".to_owned();
     vec![
-        FailureReason::ScriptMissing { path: path() },
-        FailureReason::InterpreterMissing { path: "/srv/apps/.venv/bin/python".to_owned() },
+        FailureReason::ScriptMissing { path: "/srv/apps/src/main.py".to_owned() },
+        FailureReason::ProgramMissing {
+            program: "/srv/apps/.venv/bin/python".to_owned(),
+            cause: "No such file or directory (os error 2)".to_owned(),
+        },
         FailureReason::StreamlitMissing { interpreter: "/usr/bin/python3".to_owned() },
-        FailureReason::CommandMissing { program: "gunicorn".to_owned() },
         FailureReason::DirectoryMissing { path: "/srv/apps".to_owned() },
-        FailureReason::PermissionDenied { path: path() },
-        FailureReason::NotListening { waited_s: 60.0, endpoint: "127.0.0.1:8501".to_owned() },
-        FailureReason::Unhealthy { waited_s: 60.0, status: 503 },
+        FailureReason::NotReady { waited_s: 60.0 },
         FailureReason::Exited { code: 1 },
         FailureReason::Signalled { signal: "SIGSEGV (11)".to_owned() },
+        FailureReason::Gone,
         FailureReason::PortTaken {
             port: 8501,
             holder: Some(PortHolder { name: "jupyter-lab".to_owned(), pid: 4123 }),
         },
         FailureReason::PortTaken { port: 8501, holder: None },
         FailureReason::NoPortLeft { ports: "8501-8599".to_owned() },
-        FailureReason::CrashedTooOften { crashes: 5, within_s: 600.0 },
-        FailureReason::MemoryOverLimit { used_bytes: 2_254_857_830, limit_bytes: 2 << 30 },
         FailureReason::NoProcess { detail: "Resource temporarily unavailable".to_owned() },
-        FailureReason::DiskFull { path: "/var/lib/usher/log/apps/main.log".to_owned() },
         FailureReason::UpstreamUnreachable { address: "127.0.0.1:9000".to_owned() },
     ]
 }
@@ -241,11 +238,18 @@ Traceback (most recent call last):
 FileNotFoundError: [Errno 2] No such file or directory: 'data/5g_features.json'
 ";
 
+/// More than a page names.
+const ADMINISTRATORS: [&str; 4] = ["민수", "현우", "서연", "도윤"];
+
 fn person(name: &str, is_admin: bool) -> Common {
     Common {
         site_name: "5G Feature Manager".to_owned(),
         incident: Some("8F3K-27QD".to_owned()),
-        contact: Some("정보기술팀 김민수 (내선 4021)".to_owned()),
+        administrators: if is_admin {
+            Vec::new()
+        } else {
+            ADMINISTRATORS.map(str::to_owned).into()
+        },
         person: Some(Person { name: name.to_owned(), is_admin, is_signed_in: true }),
         admin_path: "/admin".to_owned(),
         form_token: Some("b64token".to_owned()),
@@ -261,7 +265,14 @@ fn unconfirmed() -> Common {
 }
 
 fn stranger() -> Common {
-    Common { person: None, form_token: None, ..person("", false) }
+    let known = person("", false);
+    Common {
+        site_name: String::new(),
+        administrators: Vec::new(),
+        person: None,
+        form_token: None,
+        ..known
+    }
 }
 
 /// As little as there can be.

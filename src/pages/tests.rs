@@ -168,7 +168,7 @@ fn a_problem_as_json_has_three_texts() {
 fn the_restricted_page_names_the_address_and_says_where_to_turn() {
     let pages = built_in();
     let common = Common {
-        contact: Some("ext. 4021".to_owned()),
+        administrators: vec!["minsu".to_owned()],
         incident: Some("8F3K-27QD".to_owned()),
         ..Common::default()
     };
@@ -182,7 +182,7 @@ fn the_restricted_page_names_the_address_and_says_where_to_turn() {
         [(Language::Korean, "접근 제한"), (Language::English, "Access restricted")]
     {
         let response = pages.render(&page, language, &common);
-        for expected in [title, "203.0.113.9", "ext. 4021", "8F3K-27QD"] {
+        for expected in [title, "203.0.113.9", "minsu", "8F3K-27QD"] {
             assert!(html(&response).contains(expected), "{expected}");
         }
     }

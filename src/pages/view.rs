@@ -9,13 +9,15 @@ use serde::{Serialize, Serializer};
 /// What every page may show around its own content.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Common {
-    /// The name in the header and the title: what people call this server. Empty: `Usher`.
+    /// The name in the header and the title: the only app that the person may use, for whom the
+    /// server is that app. Empty: `Usher`.
     #[serde(serialize_with = "named")]
     pub site_name: String,
     /// The number under which this answer can be found in the log.
     pub incident: Option<String>,
-    /// Whom to ask: a name, an extension, a mail address; as the operator wrote it.
-    pub contact: Option<String>,
+    /// Whom to ask: the names of the administrators, without the person who asks. Strangers are
+    /// not told any.
+    pub administrators: Vec<String>,
     /// The user who asks, if it is one.
     pub person: Option<Person>,
     /// The administrators' pages, without a slash at the end: `/admin`.

@@ -50,6 +50,9 @@ async fn a_stranger_gets_403_and_the_restricted_page_everywhere() {
     for path in PATHS {
         let page = stranger.navigate(path).await.expect_page(403, "restricted");
         assert!(page.text().contains("127.0.0.99"), "{path} names the address: {}", page.text());
+        for secret in ["minsu", "hana", "Tool"] {
+            assert!(!page.text().contains(secret), "{path} tells a stranger of {secret}");
+        }
         assert_eq!(page.header("location"), None);
         for method in [Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
             stranger.send(stranger.request(method, path)).await.expect(403);
@@ -199,7 +202,8 @@ users:
 async fn an_app_that_is_not_granted_and_one_that_does_not_exist_are_both_403() {
     let door = Door::open(TWO_APPS).await;
     for path in ["/app/other/", "/app/other/pid", "/app/other", "/app/nope/", "/app/nope/pid"] {
-        door.hana().navigate(path).await.expect_page(403, "restricted");
+        let page = door.hana().navigate(path).await.expect_page(403, "restricted");
+        assert!(page.text().contains("minsu"), "whom to ask: {}", page.text());
         door.hana().get(path).await.expect(403);
         door.hana().post_with(path, &[]).await.expect(403);
     }

@@ -9,6 +9,8 @@ use super::{PLOT_HEIGHT_PX, PlaceTick, ValueTick, anchor, height, rounded, value
 const LABELS_MAX: usize = 6;
 /// The part of a bar's room that it fills.
 const FILLED: f64 = 0.72;
+/// A bar is at most this wide, as a share of the chart in percent: one day alone is no wall.
+const WIDTH_MAX: f64 = 8.0;
 /// A bar is at least this high if there is something, in pixels.
 const HEIGHT_MIN_PX: f64 = 2.0;
 
@@ -64,10 +66,11 @@ pub(in crate::admin) fn bars(unit: Unit, given: &[Bars]) -> BarChart {
             let y = height(value, scale.top);
             if value > 0.0 { y.min(PLOT_HEIGHT_PX - HEIGHT_MIN_PX) } else { y }
         };
+        let width = (room * FILLED).min(WIDTH_MAX);
         let (y, part_y) = (top(bar.whole), top(bar.part.min(bar.whole)));
         Bar {
-            x: rounded(room * (number as f64 + (1.0 - FILLED) / 2.0)),
-            width: rounded(room * FILLED),
+            x: rounded(room * (number as f64 + 0.5) - width / 2.0),
+            width: rounded(width),
             y,
             height: rounded(PLOT_HEIGHT_PX - y),
             part_y,

@@ -4,11 +4,11 @@ use super::super::described::Time;
 use super::super::json;
 use super::super::views::records::{EventsPage, Filter, Place, VisitsPage};
 use super::super::views::seat::{Running, SeatPage};
-use super::super::views::seats::{SeatLine, SeatsPage, StateCount, actions};
+use super::super::views::seats::{FailureLine, SeatLine, SeatsPage, StateCount, actions};
 use super::super::views::users::{UserLine, UserSeat, UsersPage};
 use super::super::views::{EventLine, Range, VisitLine, Word};
 use super::figures;
-use crate::domain::SeatState;
+use crate::domain::{Exit, Failure, SeatState};
 use crate::pages::words;
 
 const NAMES: [&str; 8] = ["지영", "현우", "서연", "도윤", "하은", "박준호", "Alexander", "이수민"];
@@ -123,7 +123,7 @@ fn seat_line(place: usize, name: &str, state: SeatState) -> SeatLine {
         },
         queue_place: (state == SeatState::Starting).then_some(3),
         failure: matches!(state, SeatState::Failed | SeatState::Backoff)
-            .then(|| "the process ended before it was ready (exit status 1)".to_owned()),
+            .then(|| FailureLine::of(&Failure::ExitedEarly(Exit::Code(1)))),
         next_try_in_s: (state == SeatState::Backoff).then_some(14.0),
         is_outdated: place == 3,
         actions: actions(state, tabs),

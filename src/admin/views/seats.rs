@@ -10,9 +10,9 @@ use super::parts::{Word, ago_s};
 use super::title_of;
 use crate::clock::Timestamp;
 use crate::config::Snapshot;
-use crate::domain::SeatState;
+use crate::domain::{Failure, SeatState};
 use crate::operate::InForce;
-use crate::pages::words;
+use crate::pages::{FailureReason, Reason, words};
 use crate::supervise::SeatStatus;
 
 /// Names that a form suggests; with more, people type.
@@ -41,8 +41,7 @@ pub(in crate::admin) struct SeatLine {
     pub(in crate::admin) stops_in_s: Option<f64>,
     pub(in crate::admin) stops_because: Option<Word>,
     pub(in crate::admin) queue_place: Option<u32>,
-    /// Why it failed, in English.
-    pub(in crate::admin) failure: Option<String>,
+    pub(in crate::admin) failure: Option<FailureLine>,
     pub(in crate::admin) next_try_in_s: Option<f64>,
     /// Its configuration changed since it was launched.
     pub(in crate::admin) is_outdated: bool,
@@ -116,11 +115,26 @@ impl SeatLine {
                 .as_ref()
                 .map(|because| Word::of(words::STOPS_BECAUSE, because.as_str())),
             queue_place: seat.queue_place,
-            failure: seat.failure.as_ref().map(ToString::to_string),
+            failure: seat.failure.as_ref().map(FailureLine::of),
             next_try_in_s: seat.next_try_at.map(|at| until_s(at, now)),
             is_outdated: seat.outdated,
             actions: actions(seat.state, seat.websockets),
         }
+    }
+}
+
+/// Why a seat failed.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::admin) struct FailureLine {
+    /// The text that says it, `failure.WORD.title`.
+    word: &'static str,
+    /// What exactly happened, in English, as the log has it.
+    detail: String,
+}
+
+impl FailureLine {
+    pub(in crate::admin) fn of(failure: &Failure) -> Self {
+        Self { word: FailureReason::from(failure).code(), detail: failure.to_string() }
     }
 }
 

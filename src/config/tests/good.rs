@@ -376,7 +376,7 @@ fn a_file_that_cannot_be_read_is_told_with_the_place() {
     assert_eq!(
         load(),
         [
-            "f:1:1: the file cannot be read: No such file or directory (os error 2) (name another file with -c)"
+            "f:1:1: the file cannot be read: No such file or directory (os error 2) (name another file with -c; conf/minimal.yaml is one to begin with)"
         ]
     );
     for (bytes, expected) in [

@@ -19,7 +19,7 @@ fn common() -> Common {
     Common {
         site_name: hostile(),
         incident: Some(format!("{HOSTILE}\r\nSet-Cookie: a=b")),
-        contact: Some(hostile()),
+        administrators: vec![hostile(); 4],
         person: Some(Person { name: hostile(), is_admin: true, is_signed_in: true }),
         admin_path: "/admin".to_owned(),
         form_token: Some(hostile()),

@@ -34,6 +34,8 @@ fn families() -> Vec<(&'static str, Vec<String>)> {
         }
         pairs
     }
+    let failures = sample::failure_reasons();
+    let failures = failures.iter().map(|reason| format!("{}.title", reason.code()));
     let numbers = |last: u8| (1..=last).map(|number| number.to_string()).collect::<Vec<_>>();
     let counted = pairs(words::COUNTED, "_by_", words::PERIODS);
     vec![
@@ -59,6 +61,7 @@ fn families() -> Vec<(&'static str, Vec<String>)> {
         ("waiting.step_", names(&Step::ALL)),
         ("login.error_", names(&SignInError::ALL)),
         ("admin.", admin.collect()),
+        ("failure.", failures.collect()),
     ]
 }
 

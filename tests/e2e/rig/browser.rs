@@ -44,10 +44,21 @@ const VISIBLE_TEXT: &str = "\
     const text = root => root.innerText ?? [...root.children].map(one => one.innerText).join('\\n');\
     return roots.filter(Boolean).map(text).join('\\n')";
 
+/// Keys that people use pages by.
+#[derive(Clone, Copy)]
+pub(crate) enum Key {
+    Tab,
+    Enter,
+    Escape,
+}
+
 /// One browser. Several people can use it in turn, each through a window of their own: see
 /// [`Browser::visit_as`].
 pub(crate) struct Browser {
     client: Client,
+    driver_url: String,
+    /// For what fantoccini does not know.
+    driver_client: reqwest::Client,
     folder: TempDir,
     _driver: Child,
     _ports: Ports,
@@ -67,8 +78,13 @@ impl Browser {
         builder.capabilities(capabilities(folder.path(), language));
         let driver_url = format!("http://127.0.0.1:{port}");
         let client = soon("Chromium", builder.connect(&driver_url)).await.expect("Chromium starts");
+        // The client wants some cryptography even where nothing is encrypted.
+        usher::certificates::install_cryptography();
+        let driver_client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         Self {
             client,
+            driver_url,
+            driver_client,
             folder,
             _driver: driver,
             _ports: ports,
@@ -185,9 +201,62 @@ impl Browser {
         .await;
     }
 
+    /// Strikes a key where the focus is.
+    pub(crate) async fn strike(&self, key: Key) {
+        let key = match key {
+            Key::Tab => "\u{e004}",
+            Key::Enter => "\u{e007}",
+            Key::Escape => "\u{e00c}",
+        };
+        let focused = self.client.active_element().await.expect("the focus is somewhere");
+        focused.send_keys(key).await.expect("it takes the key");
+    }
+
+    /// From the next page on nothing of what pages bring along is run.
+    pub(crate) async fn without_scripts(&self) {
+        self.protocol("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
+    }
+
+    /// Waits until one of usher's cards is on the page.
+    pub(crate) async fn find_card(&self) {
+        let cards = "return [...document.querySelectorAll('*')].some(one => one.shadowRoot?.querySelector('.card'))";
+        until("a card", async || (self.run(cards).await == true).then_some(())).await;
+    }
+
+    /// Makes the page believe in a screen of this width, whatever the window may be, and in a person
+    /// who likes it light or dark.
+    pub(crate) async fn screen(&self, width_px: u32, is_dark: bool) {
+        let scheme = if is_dark { "dark" } else { "light" };
+        // Without motion colours are what they are at once.
+        let features = json!([
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]);
+        self.protocol("Emulation.setEmulatedMedia", json!({"features": features})).await;
+        let metrics =
+            json!({"width": width_px, "height": 844, "deviceScaleFactor": 1, "mobile": false});
+        self.protocol("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    /// Sends a command of Chromium's own protocol.
+    async fn protocol(&self, command: &str, parameters: Value) {
+        let session = self.client.session_id().await.expect("a session").expect("its name");
+        let url = format!("{}/session/{session}/goog/cdp/execute", self.driver_url);
+        let body = json!({"cmd": command, "params": parameters});
+        let answer = self.driver_client.post(url).json(&body).send();
+        let answer = soon(command, answer).await.expect("chromedriver answers");
+        assert!(answer.status().is_success(), "{command}: {answer:?}");
+    }
+
     /// Runs a script in the page.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.expect("the page's script runs")
+    }
+
+    /// Runs a script with arguments and awaits what it promises.
+    pub(crate) async fn run_with(&self, script: &str, arguments: Vec<Value>) -> Value {
+        let ran = self.client.execute(script, arguments);
+        soon("a script", ran).await.expect("the page's script runs")
     }
 
     /// Moves the page's slider one step to the right, by keyboard as a person can. Releases of
@@ -224,9 +293,14 @@ impl Browser {
 
     /// Passes only a page that needs no scrolling to the side.
     pub(crate) async fn assert_fits(&self) {
-        let width = "return document.documentElement.scrollWidth - window.innerWidth";
-        let over = self.run(width).await.as_i64().expect("a width");
+        let over = self.over_width().await;
         assert!(over <= 0, "{} is {over} pixels too wide", self.url().await);
+    }
+
+    /// How many pixels the page is wider than its window.
+    pub(crate) async fn over_width(&self) -> i64 {
+        let width = "return document.documentElement.scrollWidth - window.innerWidth";
+        self.run(width).await.as_i64().expect("a width")
     }
 
     /// Sets the window's size in pixels.

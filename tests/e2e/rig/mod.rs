@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub(crate) use answer::Answer;
-pub(crate) use browser::Browser;
+pub(crate) use browser::{Browser, Key};
 pub(crate) use caller::{Caller, with};
 pub(crate) use door::{Door, Ran};
 pub(crate) use processes::{Process, lives, signal, sockets};
@@ -66,6 +66,15 @@ pub(crate) async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
 /// The folder of the test apps.
 pub(crate) fn apps() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/apps")
+}
+
+/// The file of axe-core, which judges whether everybody can use a page.
+pub(crate) fn axe() -> PathBuf {
+    let default = ".venv-axe/axe_playwright_python/axe.min.js".to_string();
+    let chosen = std::env::var("USHER_TEST_AXE").unwrap_or(default);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(chosen);
+    assert!(path.exists(), "no axe-core at {}: `make setup` installs it", path.display());
+    path
 }
 
 /// The interpreter that has a Streamlit of this release, 167 or 139, or an OpenID provider, OIDC.
