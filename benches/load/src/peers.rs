@@ -36,7 +36,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// All of them, in the order of the table.
-pub(crate) const ALL: [Peer; 5] = [
+pub(crate) const ALL: [Peer; 6] = [
     Peer {
         name: NGINX,
         configuration: Some("nginx.conf"),
@@ -46,6 +46,14 @@ pub(crate) const ALL: [Peer; 5] = [
         name: "HAProxy",
         configuration: Some("haproxy.cfg"),
         command: |at| words(&format!("haproxy -db -f {}", at.configuration)),
+    },
+    Peer {
+        name: "bare Pingora",
+        configuration: None,
+        command: |at| {
+            let bare = at.usher.replace("release/usher", "release/examples/bare_pingora");
+            words(&format!("{bare} {} {}", at.listen, at.upstream))
+        },
     },
     Peer {
         name: "configurable-http-proxy",
