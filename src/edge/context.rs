@@ -1,5 +1,6 @@
 //! What is known of one request on its way through Pingora's hooks.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,7 +20,35 @@ use crate::platform::streams;
 tokio::task_local! {
     /// The connection that the request of this task came on. Pingora has no place for it that
     /// HTTP/1.1 and HTTP/2 share.
-    pub(crate) static LINK: Arc<Link>;
+    static LINK: Arc<Link>;
+    /// The seat's socket, while a part of its answer has come that nobody has acknowledged.
+    static UNACKNOWLEDGED: Cell<Option<i32>>;
+}
+
+/// Runs what Pingora does for one request, on this connection. Whenever that has to wait although
+/// a part of an answer has come, the part is acknowledged: the seat may hold the next one back for
+/// it. An answer that came whole is not, for the next request on the connection does that, and an
+/// acknowledgement of its own would cost as much as a small answer.
+pub(crate) async fn of_link<T>(link: Arc<Link>, request: impl Future<Output = T>) -> T {
+    let request = async {
+        let mut request = std::pin::pin!(request);
+        std::future::poll_fn(|cx| {
+            let polled = request.as_mut().poll(cx);
+            if polled.is_pending() {
+                acknowledge();
+            }
+            polled
+        })
+        .await
+    };
+    LINK.scope(link, UNACKNOWLEDGED.scope(Cell::new(None), request)).await
+}
+
+fn acknowledge() {
+    #[cfg(target_os = "linux")]
+    if let Some(socket) = UNACKNOWLEDGED.with(Cell::take) {
+        streams::acknowledge_at_once_by_number(socket);
+    }
 }
 
 /// One request.
@@ -93,10 +122,13 @@ impl<F: ToSeat> Context<F> {
         }
     }
 
-    pub(crate) fn acknowledge_at_once(&self) {
-        #[cfg(target_os = "linux")]
+    /// A part of the seat's answer has come; `ends`: the last one.
+    pub(crate) fn heard(&self, ends: bool) {
+        #[cfg(unix)]
         if let Some(socket) = self.seat_socket {
-            streams::acknowledge_at_once_by_number(socket);
+            let _ = UNACKNOWLEDGED.try_with(|part| part.set((!ends).then_some(socket)));
         }
+        #[cfg(not(unix))]
+        let _ = ends;
     }
 }

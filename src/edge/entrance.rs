@@ -10,7 +10,7 @@ use pingora_core::protocols::http::v2::server::H2Options;
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 
-use super::context::LINK;
+use super::context;
 use super::link::Link;
 use super::patience::Phase;
 use super::proxy::Proxy;
@@ -40,7 +40,8 @@ impl<D: Doorkeeper> HttpServerApp for Entrance<D> {
         // A client may send its next request before it has the answer to this one; else Pingora
         // would give up both.
         session.set_pipelining_enabled(true);
-        LINK.scope(Arc::clone(&self.link), self.proxy.process_new_http(session, shutdown)).await
+        let request = self.proxy.process_new_http(session, shutdown);
+        context::of_link(Arc::clone(&self.link), request).await
     }
 
     fn h2_options(&self) -> Option<H2Options> {

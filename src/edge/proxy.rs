@@ -1,5 +1,6 @@
 //! Pingora's hooks: thin adapters that translate, call, and translate back.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,17 +51,26 @@ impl<D: Doorkeeper> Proxy<D> {
             let parts: &http::request::Parts = session.req_header().as_ref();
             let head = Head { parts, connection };
             let mut body = NoBody;
-            let admit = self.keeper.admit(&head, &mut body);
-            return unless_left(link, admit).await;
+            return unless_left(link, pin!(self.keeper.admit(&head, &mut body))).await;
         }
+        Box::pin(self.admit_with_body(session, link)).await
+    }
+
+    /// [`Proxy::admit`] for a request whose body the gate may read.
+    async fn admit_with_body(
+        &self,
+        session: &mut Session,
+        link: &Link,
+    ) -> Option<Admitted<D::Forward, D::Tunnel>> {
+        let connection = link.connection();
         let parts = session.req_header().as_owned_parts();
         let head = Head { parts: &parts, connection };
         let mut body = SessionBody::new(session, link);
-        let admit = self.keeper.admit(&head, &mut body);
-        unless_left(link, admit).await
+        unless_left(link, pin!(self.keeper.admit(&head, &mut body))).await
     }
 
-    /// Does what the gate said; true if that was all.
+    /// Does what the gate said; true if that was all. What is not a request on its way to a ready
+    /// seat is boxed, or the future of each of those would have room for it.
     async fn carry_out(
         &self,
         session: &mut Session,
@@ -71,13 +81,13 @@ impl<D: Doorkeeper> Proxy<D> {
         match verdict {
             Verdict::Answer(answer) => {
                 ctx.incident = answer.incident.map(|incident| incident.0);
-                reply::answer(session, link, answer).await?;
+                Box::pin(reply::answer(session, link, answer)).await?;
             }
             Verdict::Forward(forward) => {
                 if declared_bytes(session) > Some(forward.changes().upload_max_bytes) {
                     let answer = self.keeper.forward_mishap(Mishap::TooLarge, &forward);
                     ctx.incident = answer.incident.map(|incident| incident.0);
-                    reply::answer(session, link, answer).await?;
+                    Box::pin(reply::answer(session, link, answer)).await?;
                     return Ok(true);
                 }
                 let has_body = !session.is_body_empty();
@@ -90,17 +100,17 @@ impl<D: Doorkeeper> Proxy<D> {
             }
             Verdict::Tunnel(tunnel) => {
                 let line = ctx.line(session, link, &*self.clock);
-                match opening::to_seat(self, session, link, tunnel, line).await? {
+                match Box::pin(opening::to_seat(self, session, link, tunnel, line)).await? {
                     opening::Done::Taken => ctx.taken = true,
                     opening::Done::Answered(incident) => ctx.incident = incident,
                 }
             }
             Verdict::Events(source) => {
-                reply::events(session, link, source, self.leaving.clone()).await?;
+                Box::pin(reply::events(session, link, source, self.leaving.clone())).await?;
             }
             Verdict::Own(socket) => {
                 let line = ctx.line(session, link, &*self.clock);
-                match opening::own(self, session, link, socket, line).await? {
+                match Box::pin(opening::own(self, session, link, socket, line)).await? {
                     opening::Done::Taken => ctx.taken = true,
                     opening::Done::Answered(incident) => ctx.incident = incident,
                 }
@@ -174,7 +184,7 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
         if let Some(what) = framing::fault(session) {
             let mut answer = Answer::text(StatusCode::BAD_REQUEST, what);
             answer.keep_alive = false;
-            reply::answer(session, &link, answer).await?;
+            Box::pin(reply::answer(session, &link, answer)).await?;
             return Ok(true);
         }
         let Some(admitted) = self.admit(session, &link).await else {
@@ -197,7 +207,8 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
             && let Some(forward) = ctx.forward.take()
         {
             ctx.refused = false;
-            match unless_left(&link, self.keeper.forward_again(*forward)).await {
+            let again = Box::pin(self.keeper.forward_again(*forward));
+            match unless_left(&link, pin!(again)).await {
                 Some(Ok(forward)) => ctx.forward = Some(Box::new(forward)),
                 Some(Err(answer)) => {
                     let status = answer.status.as_u16();
@@ -291,7 +302,7 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
         response: &mut ResponseHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        ctx.acknowledge_at_once();
+        ctx.heard(false);
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for it, so nobody knows what would come.
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
@@ -306,9 +317,7 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
         end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
-        if !end_of_stream {
-            ctx.acknowledge_at_once();
-        }
+        ctx.heard(end_of_stream);
         Ok(None)
     }
 
@@ -435,7 +444,7 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
 }
 
 /// What a future says, unless the client leaves before.
-async fn unless_left<T>(link: &Link, future: impl Future<Output = T>) -> Option<T> {
+async fn unless_left<T>(link: &Link, future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     tokio::select! {
         biased;
         output = future => Some(output),

@@ -282,7 +282,7 @@ impl<D: Doorkeeper> Hall<D> {
             Some(served) => {
                 // With what is served now: it may have been replaced since the last connection.
                 let acceptor = Acceptor::from_server_config(served.config());
-                match acceptor.tls_handshake(wire).await {
+                match Box::pin(acceptor.tls_handshake(wire)).await {
                     Ok(stream) => Box::new(stream),
                     Err(cause) => {
                         log::debug!("{peer}: {cause}");

@@ -41,15 +41,28 @@ impl Gate {
         let supervisor = self.operations.supervisor();
         match self.front(asking, app, rest).await? {
             Some(Front::File(file)) => return Ok(self.in_place_of(asking, &permit, file)),
-            Some(Front::Page(page)) => return self.page(asking, permit, page).await,
+            Some(Front::Page(page)) => return Box::pin(self.page(asking, permit, page)).await,
             None => {}
         }
-        if let Some(lease) = supervisor.ready(&permit) {
-            return self.pass(asking, permit, rest, lease);
+        match supervisor.ready(&permit) {
+            Some(lease) => self.pass(asking, permit, rest, lease),
+            // Boxed, like every branch that few requests take: see `Gate::decide`.
+            None => Box::pin(self.held(asking, app, permit, rest)).await,
         }
+    }
+
+    /// A request whose seat is not ready.
+    async fn held(
+        &self,
+        asking: &Asking<'_>,
+        app: &Arc<App>,
+        permit: SeatPermit,
+        rest: &str,
+    ) -> Result<Verdict, Turned> {
         if self.rests(asking, app, &permit) {
             return Err(Turned::Rests);
         }
+        let supervisor = self.operations.supervisor();
         let navigates = asking.head.is_navigation();
         let held_ms = if navigates { NAVIGATION_HELD_MS } else { REQUEST_HELD_MS };
         match supervisor.acquire(&permit, held_ms).await {
