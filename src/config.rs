@@ -10,7 +10,6 @@ mod file;
 mod fingerprint;
 mod keys;
 mod kinds;
-mod later;
 mod nearest;
 mod report;
 mod schema;
@@ -154,6 +153,13 @@ pub struct App {
     /// The path, below the app's own root, that answers 200 when the app is ready; `None`: the
     /// kind's own (Streamlit `/_stcore/health`, others: a TCP connection is enough).
     pub health: Option<String>,
+}
+
+impl App {
+    /// Whether its seats are held to an amount of memory or CPU.
+    pub fn has_limit(&self) -> bool {
+        self.memory_max_bytes.is_some() || self.cpu_max_millicores.is_some()
+    }
 }
 
 /// What an app runs.

@@ -80,7 +80,7 @@ pub enum Request {
 pub struct Reply {
     /// The exit code of the command: 0, 1 or 78.
     pub exit: u8,
-    /// What the command prints.
+    /// What the command prints; at [`Request::Status`] below the table.
     pub lines: Vec<String>,
     /// What it prints as JSON.
     pub value: Option<serde_json::Value>,
@@ -177,7 +177,9 @@ async fn converse(stream: UnixStream, operations: &Operations) -> io::Result<()>
 
 async fn answer(request: Request, operations: &Operations) -> Reply {
     match request {
-        Request::Status => Reply { exit: 0, lines: Vec::new(), value: Some(operations.status()) },
+        Request::Status => {
+            Reply { exit: 0, lines: operations.limits(), value: Some(operations.status()) }
+        }
         Request::Reload => Reply::of(operations.reload_ordered().await),
         Request::Seat { order, user, app } => {
             Reply::of(operations.order_seats(order.into(), &user, app.as_deref()).await)

@@ -84,6 +84,7 @@ pub fn status(file: &Path, json: bool) -> Outcome {
             println!("{value:#}");
         } else {
             print!("{}", table::status(value));
+            print_lines(reply);
         }
     })
 }
@@ -161,6 +162,12 @@ fn ask(file: &Path, request: &Request, print: impl FnOnce(&Reply)) -> Outcome {
             Outcome::Failed
         }
     }
+}
+
+/// How the running server of a state directory keeps limits, if one runs and an app has one.
+pub fn limits(state_dir: &Path) -> Option<String> {
+    let reply = converse(&socket_path(state_dir), &Request::Status).ok()?;
+    reply.lines.into_iter().next()
 }
 
 fn converse(socket: &Path, request: &Request) -> std::io::Result<Reply> {

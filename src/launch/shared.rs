@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::Started;
 use super::interpreter::Interpreters;
+use super::limits::Limits;
 use super::origin::Origins;
 use super::ports::Ports;
 use super::processes::Processes;
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub(super) interpreters: Interpreters,
     /// All processes of seats.
     pub(super) processes: Processes,
+    /// What seats are held to.
+    pub(super) limits: Limits,
     /// Whose connections to the door are.
     pub(super) origins: Origins,
     records: Records,
@@ -59,6 +62,7 @@ impl Shared {
             ports: Arc::default(),
             interpreters: Interpreters::default(),
             origins: Origins::new(&name, Arc::clone(&clock)),
+            limits: Limits::new(name.clone(), &clock),
             processes: Processes::new(name, Arc::clone(&clock)),
             records: Records::in_folder(state_dir.join("seats")),
             log_files: Mutex::default(),
@@ -132,6 +136,7 @@ impl Shared {
             Endpoint::Tcp(address) => self.ports.release(address.port()),
             Endpoint::Unix(path) => remove_file(path),
         }
+        self.limits.forget(started);
         self.processes.forget(started);
     }
 
@@ -157,6 +162,7 @@ impl Shared {
         }
         let adopted: Vec<Started> = here.into_iter().map(|record| record.started).collect();
         let (marks, sockets): (Vec<String>, Vec<PathBuf>) = templates.iter().cloned().unzip();
+        self.limits.survived(&adopted, &self.processes.members_of_all(&adopted));
         self.processes.end_strays(&adopted, &marks);
         self.remove_other_sockets(&adopted, &sockets);
         adopted

@@ -136,11 +136,11 @@ const ROWS: &[(&str, &[&str])] = &[
     ]),
     ("apps: {main: {script: s.py, cpu_max: 0}}
 @users", &[
-        "1:38: apps.main.cpu_max: must be a number of cores such as 0.5 or 2, not `0` (at least 0.01, at most 4096, at most three digits behind the point)",
+        "1:38: apps.main.cpu_max: must be a number of cores such as 0.5 or 2, not `0` (at least 0.05, at most 4096, at most three digits behind the point)",
     ]),
     ("apps: {main: {script: s.py, cpu_max: 1.2345}}
 @users", &[
-        "1:38: apps.main.cpu_max: must be a number of cores such as 0.5 or 2, not `1.2345` (at least 0.01, at most 4096, at most three digits behind the point)",
+        "1:38: apps.main.cpu_max: must be a number of cores such as 0.5 or 2, not `1.2345` (at least 0.05, at most 4096, at most three digits behind the point)",
     ]),
     (r#"apps: {main: {script: s.py, title: "a\nb"}}
 @users"#, &[

@@ -235,7 +235,9 @@ impl Egg {
         let exit = self.shared.processes.exit_of(identity);
         match tokio::time::timeout(EXIT_TIMEOUT, exit).await.unwrap_or(Exit::Unknown) {
             Exit::Unknown => "it fell silent".to_owned(),
-            exit @ (Exit::Code(_) | Exit::Signal(_)) => format!("it ended with {exit}"),
+            exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory { .. }) => {
+                format!("it ended with {exit}")
+            }
         }
     }
 }
