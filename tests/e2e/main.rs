@@ -27,6 +27,7 @@ mod hostile;
 mod http;
 mod in_page;
 mod life;
+mod limits;
 mod looks;
 mod page;
 mod paths;

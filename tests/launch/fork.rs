@@ -313,13 +313,13 @@ async fn memory_is_what_the_others_do_not_share() {
         assert!(seen["modules"].as_array().unwrap().contains(&module.into()), "{module}");
     }
     for started in [&first, &second] {
-        let usage = fixture.launchers.usage(started).unwrap();
+        let usage = fixture.launchers.weigh(started, Allowance::default()).unwrap();
         let resident = resident_bytes(started.pid.unwrap());
         assert!(usage.memory_bytes > 4 << 20, "{usage:?}");
         assert!(usage.memory_bytes < resident / 2, "{usage:?} of {resident}");
         assert!(usage.cpu_ms < 5_000 && usage.open_files > 3, "{usage:?}");
         within(fixture.launchers.kill(started)).await;
-        assert_eq!(fixture.launchers.usage(started), None);
+        assert_eq!(fixture.launchers.weigh(started, Allowance::default()), None);
     }
 }
 

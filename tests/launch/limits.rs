@@ -29,6 +29,14 @@ for _ in range(2):
 http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 "#;
 
+/// Takes 200 MiB as soon as somebody watches.
+const HOARD: &str = r#"
+import time
+while "seat-" not in open("/proc/self/cgroup").read(): time.sleep(0.01)
+hoard = [b"x" * (1 << 20) for _ in range(200)]
+time.sleep(1000)
+"#;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn cores(cpu_max_millicores: u32) -> Allowance {
@@ -230,9 +238,7 @@ async fn the_kernel_ends_who_takes_too_much_memory_and_the_reason_is_known() {
         return;
     }
     const LIMIT_BYTES: u64 = 64 << 20;
-    let program = "import time\ntime.sleep(1)\nhoard = [bytes(1 << 20) for _ in range(200)]\n\
-                   time.sleep(1000)";
-    let launch = with(fixture.python(program), |app| app.memory_max_bytes = Some(LIMIT_BYTES));
+    let launch = with(fixture.python(HOARD), |app| app.memory_max_bytes = Some(LIMIT_BYTES));
     let started = fixture.launchers.start(&launch).await.unwrap();
     let exit = within(fixture.launchers.exited(&started)).await;
     assert_eq!(exit, Exit::OutOfMemory { limit_bytes: LIMIT_BYTES });
