@@ -3,9 +3,12 @@
 # of version 2 that has the cpu and memory controllers: for the tests of limits where the machine's
 # own hierarchy is not to be touched, or gives no controllers.
 #
-#   scripts/in_own_cgroup.sh target/debug/deps/launch-… limits --test-threads=1 --nocapture
+#   scripts/in_own_cgroup.sh own target/debug/deps/launch-… limits --test-threads=1 --nocapture
+#   scripts/in_own_cgroup.sh door target/debug/deps/e2e-… limits --test-threads=1 --nocapture
 #
-# The command sees this machine's files; /tmp is its own. LINUX names another kernel than `linux.uml`.
+# `own`: the command is alone in its cgroup and may divide it; `door`: it is in the leaf that systemd
+# would have made. It sees this machine's files; /tmp is its own. LINUX names another kernel than
+# `linux.uml`.
 set -eu
 
 if [ "${IN_OWN_CGROUP:-}" != yes ]; then
@@ -37,9 +40,14 @@ mount -t tmpfs tmpfs /tmp
 mount -t sysfs sysfs /sys
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 echo "+cpu +memory" > /sys/fs/cgroup/cgroup.subtree_control
-mkdir /sys/fs/cgroup/usher
+case $1 in
+    own) place=/sys/fs/cgroup/usher ;;
+    *) place=/sys/fs/cgroup/usher/door ;;
+esac
+shift
+mkdir -p "$place"
 ip link set lo up
 set +e
-(echo "$BASHPID" > /sys/fs/cgroup/usher/cgroup.procs; exec "$@") > /run/told/output 2>&1
+(echo "$BASHPID" > "$place/cgroup.procs"; exec "$@") > /run/told/output 2>&1
 echo $? > /run/told/code
 sync

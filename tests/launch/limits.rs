@@ -1,12 +1,14 @@
 //! Seats that want more than they may have: slowed down or ended, and by nothing else disturbed.
 //! Each test passes whether the kernel keeps the limits (a cgroup of version 2 that is this
-//! process's own) or usher measures; `scripts/in_own_cgroup.sh` runs them in a kernel of their own.
+//! process's own) or usher measures; `scripts/in_own_cgroup.sh` runs them in
+//! a kernel of their own.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use usher::clock::{Clock, OsClock};
 use usher::domain::Exit;
 use usher::launch::{Allowance, Keeping, Launcher, Started, Usage};
 
@@ -97,26 +99,26 @@ async fn is_held_at(cpu_max_millicores: u32) {
     let started = fixture.ready(&launch).await;
     held(&fixture, &started, allowance).await;
 
-    let (begun, before) = (Instant::now(), weigh(&fixture, &started, allowance));
+    let (begun, before) = (OsClock.now(), weigh(&fixture, &started, allowance));
     let mut answers = 0;
     for _ in 0..6 {
-        let next = Instant::now() + SECOND;
-        while Instant::now() < next {
+        let next = OsClock.now().plus_ms(1_000);
+        while OsClock.now() < next {
             assert!(ask(&started).ends_with("here"));
             answers += 1;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert!(weigh(&fixture, &started, allowance).is_slowed_down, "and it is told");
     }
-    let (after, wall_ms) = (weigh(&fixture, &started, allowance), begun.elapsed().as_millis());
+    let after = weigh(&fixture, &started, allowance);
     let used_ms = after.cpu_ms - before.cpu_ms;
-    let used_millicores = u128::from(used_ms) * 1000 / wall_ms;
+    let used_millicores = used_ms * 1000 / OsClock.now().since_ms(begun);
     println!(
         "{}: {used_millicores} of {cpu_max_millicores} millicores used, {answers} answers",
         fixture.launchers.keeping().as_str()
     );
     // The system tells CPU time in ticks of 10 ms a process.
-    let allowed = u128::from(cpu_max_millicores);
+    let allowed = u64::from(cpu_max_millicores);
     assert!(used_millicores <= allowed + allowed / 10 + 10, "{used_millicores} of {allowed}");
     assert!(answers > 6, "it answers at its limit: {answers}");
     within(fixture.launchers.kill(&started)).await;
@@ -193,7 +195,7 @@ async fn whom_a_killed_usher_had_stopped_goes_on_at_the_next_start() {
     kill_process(number, Signal::STOP).unwrap();
     until("it stands still", || is_stopped(pid)).await;
     fixture.start_again();
-    assert_eq!(fixture.launchers.survivors().await, [started.clone()]);
+    assert_eq!(fixture.launchers.survivors().await, std::slice::from_ref(&started));
     until("it goes on", || !is_stopped(pid)).await;
     assert!(ask(&started).ends_with("here"));
 }
@@ -223,7 +225,7 @@ async fn each_seat_with_a_limit_has_a_cgroup_that_goes_with_it() {
     let left = folder.with_file_name("seat-left");
     std::fs::create_dir(&left).unwrap();
     fixture.start_again();
-    assert_eq!(fixture.launchers.survivors().await, [started.clone()]);
+    assert_eq!(fixture.launchers.survivors().await, std::slice::from_ref(&started));
     assert!(folder.exists() && !left.exists());
     within(fixture.launchers.kill(&started)).await;
     fixture.launchers.forget(&started).await;

@@ -110,8 +110,17 @@ struct Seat {
     told: Option<Allowance>,
     /// How often the kernel had slowed it down at the last look.
     throttled: u64,
-    /// What was complained about, once.
+    /// It is complained about once.
     complained: bool,
+    /// It is to end: a measurement that was under way changes nothing any more.
+    ends: bool,
+}
+
+impl Seat {
+    /// A seat that this usher has nothing told the kernel of, perhaps one that was taken over.
+    fn seen(folder: &Path) -> Self {
+        Self { throttled: number(folder, "cpu.stat", "nr_throttled"), ..Self::default() }
+    }
 }
 
 impl Tree {
@@ -150,7 +159,10 @@ impl Tree {
             seats.remove(name);
             return false;
         }
-        let seat = seats.entry(name.to_owned()).or_default();
+        let seat = seats.entry(name.to_owned()).or_insert_with(|| Seat::seen(&folder));
+        if seat.ends {
+            return false;
+        }
         let kept = (|| {
             make(&folder)?;
             if seat.told != Some(allowance) {
@@ -160,7 +172,13 @@ impl Tree {
             gather(&folder, pids)
         })();
         match kept {
-            Ok(()) => seat.complained = false,
+            Ok(true) => seat.complained = false,
+            // It has ended just now, and was forgotten.
+            Ok(false) => {
+                drop(seats);
+                self.remove(name);
+                return false;
+            }
             Err(error) if seat.complained => log::debug!("{}: {error}", folder.display()),
             Err(error) => {
                 log::error!("limits cannot be kept by cgroup {}: {error}", folder.display());
@@ -173,14 +191,14 @@ impl Tree {
 
     /// It is to end, which nothing shall slow down.
     pub(super) fn let_go(&self, name: &str) {
+        if let Some(seat) = self.seats.lock().get_mut(name) {
+            seat.ends = true;
+        }
         let folder = self.own.join(name);
         if folder.is_dir()
             && let Err(error) = write(&folder, "cpu.max", &cpu_max(None))
         {
             log::debug!("{}: {error}", folder.display());
-        }
-        if let Some(seat) = self.seats.lock().get_mut(name) {
-            seat.told = None;
         }
     }
 
@@ -233,18 +251,20 @@ fn limit(folder: &Path, allowance: Allowance) -> io::Result<()> {
     }
 }
 
-/// Puts into it who is not. What is gone since is no error.
-fn gather(folder: &Path, pids: &BTreeSet<u32>) -> io::Result<()> {
+/// Puts into it who is not. What is gone since is no error. Says whether anybody is in it.
+fn gather(folder: &Path, pids: &BTreeSet<u32>) -> io::Result<bool> {
     /// "No such process", which is no kind of error in the standard library.
     const GONE: i32 = 3;
     let inside = words(folder, "cgroup.procs")?;
+    let mut is_inhabited = !inside.is_empty();
     for pid in pids.iter().map(u32::to_string).filter(|pid| !inside.contains(pid)) {
         match write(folder, "cgroup.procs", &pid) {
-            Err(error) if error.raw_os_error() != Some(GONE) => return Err(error),
-            Ok(()) | Err(_) => {}
+            Ok(()) => is_inhabited = true,
+            Err(error) if error.raw_os_error() == Some(GONE) => {}
+            Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(is_inhabited)
 }
 
 fn cpu_max(millicores: Option<u32>) -> String {

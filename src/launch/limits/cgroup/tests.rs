@@ -121,7 +121,9 @@ fn a_seat_has_its_limits_and_its_processes() {
     let folder = root.path().join("seat-a");
     seat(&folder);
     let half = Allowance { cpu_max_millicores: Some(500), memory_max_bytes: Some(1 << 30) };
-    assert!(tree.keep("seat-a", half, &BTreeSet::from([7])), "slowed down three times");
+    assert!(!tree.keep("seat-a", half, &BTreeSet::from([7])), "what was before does not count");
+    fs::write(folder.join("cpu.stat"), "nr_throttled 4\n").unwrap();
+    assert!(tree.keep("seat-a", half, &BTreeSet::from([7])), "slowed down");
     assert!(!tree.keep("seat-a", half, &BTreeSet::from([7])), "not since");
     assert_eq!(read(&folder, "cpu.max"), "50000 100000");
     assert_eq!(read(&folder, "memory.max"), "1073741824");
@@ -135,6 +137,11 @@ fn a_seat_has_its_limits_and_its_processes() {
     tree.keep("seat-a", nothing, &BTreeSet::from([7]));
     assert_eq!(read(&folder, "cpu.max"), "max 100000", "a limit that was taken away");
     assert_eq!(read(&folder, "memory.max"), "max");
+
+    tree.let_go("seat-a");
+    fs::write(folder.join("memory.max"), "").unwrap();
+    tree.keep("seat-a", half, &BTreeSet::from([7]));
+    assert_eq!(read(&folder, "memory.max"), "", "who is to end is not held again");
 }
 
 #[test]
