@@ -111,6 +111,13 @@ pub struct Fixed {
     pub state_dir: PathBuf,
 }
 
+/// What a seat's socket adds to the path of `state_dir`, in bytes: `/sockets/`, twelve digits, a
+/// point, and the milliseconds of a year before 2286.
+pub const SEAT_SOCKET_BYTES: usize = 35;
+
+/// The most bytes that the path of a socket may have.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
 /// A program that users run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct App {

@@ -20,6 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::operate::{Operations, Report};
+use crate::platform::sockets::within_reach;
 
 /// The longest request, in bytes.
 const REQUEST_BYTES_MAX: u64 = 64 * 1024;
@@ -113,7 +114,7 @@ pub fn bind(state_dir: &Path) -> io::Result<UnixListener> {
         Ok(()) | Err(_) => {}
     }
     // `state_dir` is 0700, so nobody else can open the socket before its own mode is set.
-    let listener = UnixListener::bind(&path)?;
+    let listener = UnixListener::bind(within_reach(&path)?)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }

@@ -93,9 +93,9 @@ pub fn doctor(file: &Path) -> Outcome {
 /// Whether the door's addresses are free, or already ours.
 fn listeners(findings: &mut Findings, snapshot: &Snapshot) {
     let fixed = &snapshot.fixed;
-    let runs =
-        std::os::unix::net::UnixStream::connect(crate::control::socket_path(&fixed.state_dir))
-            .is_ok();
+    let runs = platform::sockets::within_reach(&crate::control::socket_path(&fixed.state_dir))
+        .and_then(std::os::unix::net::UnixStream::connect)
+        .is_ok();
     for address in fixed.listen.iter().chain(&fixed.tls_listen).chain(&fixed.admin_listen) {
         match TcpListener::bind(address) {
             Ok(_) => findings.good(&format!("{address} is free")),

@@ -133,6 +133,9 @@ fn check(report: &Report, file: &Path, root: &Node) -> Option<Snapshot> {
     let users = users::read(&scope, &apps);
     let records = records::read(&scope, &base);
     ports::check(&scope, &doors.listeners, &apps, &users);
+    if let Some(fixed) = &doors.fixed {
+        apps::check_sockets(&apps, &fixed.state_dir);
+    }
     people::warn(&scope, &doors, &callers, &users);
     // From here on nothing is told any more: either all is there, or a problem was told.
     let (fixed, admin) = (doors.fixed?, doors.admin?);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Outcome, Reply, Request, socket_path, table};
 use crate::config::{self, Snapshot};
 use crate::operate;
+use crate::platform::sockets::within_reach;
 
 /// How long an order may take before the command gives up waiting.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(150);
@@ -171,7 +172,7 @@ pub fn limits(state_dir: &Path) -> Option<String> {
 }
 
 fn converse(socket: &Path, request: &Request) -> std::io::Result<Reply> {
-    let mut stream = UnixStream::connect(socket)?;
+    let mut stream = UnixStream::connect(within_reach(socket)?)?;
     stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
     let mut text = serde_json::to_string(request)?;
     text.push('\n');

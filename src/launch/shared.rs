@@ -76,7 +76,8 @@ impl Shared {
         self.state_dir.to_string_lossy().into_owned()
     }
 
-    /// The path of a launch's socket. Short, because a socket's path may have 107 bytes only; with
+    /// The path of a launch's socket. Short, because a socket's path may have 107 bytes only (as
+    /// `config` knows, which refuses what is too long for a program that binds by itself); with
     /// the generation, so that the end of one launch never removes the socket of the next.
     pub(super) fn socket_path(&self, key: &SeatKey, generation: Generation) -> PathBuf {
         let short = digest(key.to_string().as_bytes());
@@ -210,4 +211,22 @@ fn tempfile_beside(path: &Path) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     path.with_extension(format!("{}.{number}", std::process::id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::OsClock;
+    use crate::domain::{AppSlug, UserName};
+
+    #[test]
+    fn a_socket_s_path_is_as_long_as_the_configuration_is_checked_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shared = Shared::new(folder.path(), Arc::new(OsClock)).expect("folders");
+        let (user, app) = (UserName::new("김민수"), AppSlug::new("main"));
+        let key = SeatKey { user: user.expect("a name"), app: app.expect("a slug") };
+        let latest = Generation(9_999_999_999_999);
+        let added = shared.socket_path(&key, latest).as_os_str().len() - shared.state_name().len();
+        assert_eq!(added, crate::config::SEAT_SOCKET_BYTES);
+    }
 }

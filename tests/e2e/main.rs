@@ -28,6 +28,7 @@ mod http;
 mod in_page;
 mod life;
 mod limits;
+mod long_paths;
 mod looks;
 mod page;
 mod paths;

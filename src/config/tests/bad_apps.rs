@@ -164,6 +164,12 @@ const ROWS: &[(&str, &[&str])] = &[
         "1:36: apps.main.ports: must be a range of ports such as 8501-8999, not `8501-8501-8502`",
         "1:61: apps.main.connect: must be one of tcp, unix, not `UNIX` (did you mean `unix`?)",
     ]),
+    // Streamlit is given its socket; another program has to bind it by its path.
+    ("apps: {main: {script: s.py, connect: unix}, own: {command: [s, '{socket}'], connect: unix}}
+state_dir: /srv/a-folder-with-a-name-that-is-so-long/that-no-socket-has-room-in-it-at-all
+@users", &[
+        "1:86: apps.own.connect: the path of the program's socket would be too long: `state_dir` has 78 bytes (use `connect: tcp`, or a `state_dir` of at most 72 bytes)",
+    ]),
     ("apps: {main: {script: s.py, preload: pandas}}
 @users", &[
         "1:38: apps.main.preload: must be a list (write [pandas])",
