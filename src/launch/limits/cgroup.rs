@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 
 use crate::launch::Allowance;
+use crate::platform::files;
 
 /// What the name of a seat's cgroup begins with.
 pub(super) const SEAT: &str = "seat-";
@@ -76,8 +77,9 @@ impl Ground {
             CONTROLLERS.into_iter().filter(|wanted| !controllers.contains(*wanted)).collect();
         if !missing.is_empty() {
             let (own, missing) = (own.display(), missing.join(" and "));
-            return Err(format!("{own} is not given the controller {missing}"));
+            return Err(format!("the cgroup {own} has no controller for {missing}"));
         }
+        files::may_write(own).map_err(|error| told(own, "", &error))?;
         if is_in_leaf {
             return Ok(());
         }
@@ -102,6 +104,8 @@ impl Ground {
 pub(super) struct Tree {
     own: PathBuf,
     seats: Mutex<BTreeMap<String, Seat>>,
+    /// Those that could not be removed yet.
+    left: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Default)]
@@ -147,7 +151,11 @@ impl Tree {
         make(&probe)
             .and_then(|()| fs::remove_dir(&probe))
             .map_err(|error| format!("no cgroup can be made in {}: {error}", own.display()))?;
-        Ok(Self { own: own.to_owned(), seats: Mutex::default() })
+        Ok(Self::at(own))
+    }
+
+    fn at(own: &Path) -> Self {
+        Self { own: own.to_owned(), seats: Mutex::default(), left: Mutex::default() }
     }
 
     /// Makes sure that these processes are in the seat's cgroup and that it has these limits.
@@ -214,13 +222,13 @@ impl Tree {
     /// Nothing is left in it.
     pub(super) fn remove(&self, name: &str) {
         self.seats.lock().remove(name);
-        let folder = self.own.join(name);
-        match fs::remove_dir(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                log::warn!("cgroup {} cannot be removed: {error}", folder.display());
-            }
-            Ok(()) | Err(_) => {}
-        }
+        let mut left = self.left.lock();
+        left.insert(name.to_owned());
+        // A process that has just died may still be counted: then it is the next one's turn.
+        left.retain(|name| match fs::remove_dir(self.own.join(name)) {
+            Ok(()) => false,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        });
     }
 
     /// Removes what earlier ushers left and is not one of these.

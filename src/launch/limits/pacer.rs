@@ -222,13 +222,27 @@ fn runs((pid, start_ticks): Identity) -> bool {
     table::process(pid).is_some_and(|found| found.start_ticks == start_ticks && !found.stopped)
 }
 
+/// The pacer while its thread runs: should that panic, nobody stays stopped.
+struct Surviving(Arc<Mutex<Pacer>>);
+
+impl Drop for Surviving {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut pacer = self.0.lock();
+            pacer.let_all_go();
+            pacer.has_thread = false;
+        }
+    }
+}
+
 /// Says whether there is one.
 fn begin_thread(pacer: &Arc<Mutex<Pacer>>) -> bool {
     let pacer = Arc::clone(pacer);
     let thread = std::thread::Builder::new().name("usher-pace".to_owned());
     let begun = thread.spawn(move || {
+        let pacer = Surviving(pacer);
         loop {
-            let Some(pause) = pacer.lock().turn() else { return };
+            let Some(pause) = pacer.0.lock().turn() else { return };
             std::thread::sleep(pause);
         }
     });

@@ -87,7 +87,9 @@ fn usher_divides_only_what_is_its_own() {
     assert!(ground(&session).may_divide().unwrap_err().contains("not alone"));
     let hybrid = root.path().join("unified");
     own(&hybrid, "42\n", "hugetlb\n");
-    assert!(ground(&hybrid).may_divide().unwrap_err().ends_with("the controller cpu and memory"));
+    assert!(
+        ground(&hybrid).may_divide().unwrap_err().ends_with("no controller for cpu and memory")
+    );
     let machine = root.path().join("machine");
     own(&machine, "42\n", "cpu memory\n");
     fs::remove_file(machine.join("cgroup.type")).unwrap();
@@ -113,7 +115,7 @@ fn usher_moves_into_a_leaf_and_has_the_controllers_given_to_seats() {
 #[test]
 fn a_seat_has_its_limits_and_its_processes() {
     let root = tempfile::tempdir().unwrap();
-    let tree = Tree { own: root.path().to_owned(), seats: Mutex::default() };
+    let tree = Tree::at(root.path());
     let nothing = Allowance::default();
     assert!(!tree.keep("seat-a", nothing, &BTreeSet::from([7])));
     assert!(!root.path().join("seat-a").exists(), "without a limit there is no cgroup");
@@ -147,7 +149,7 @@ fn a_seat_has_its_limits_and_its_processes() {
 #[test]
 fn the_kernel_s_word_tells_an_end_for_memory() {
     let root = tempfile::tempdir().unwrap();
-    let tree = Tree { own: root.path().to_owned(), seats: Mutex::default() };
+    let tree = Tree::at(root.path());
     let folder = root.path().join("seat-a");
     seat(&folder);
     fs::write(folder.join("memory.max"), "1048576\n").unwrap();
@@ -160,11 +162,19 @@ fn the_kernel_s_word_tells_an_end_for_memory() {
 #[test]
 fn what_earlier_ushers_left_is_removed() {
     let root = tempfile::tempdir().unwrap();
-    let tree = Tree { own: root.path().to_owned(), seats: Mutex::default() };
+    let tree = Tree::at(root.path());
     for name in ["seat-a", "seat-b", "door", "another"] {
         fs::create_dir(root.path().join(name)).unwrap();
     }
     tree.remove_others(&BTreeSet::from(["seat-b".to_owned()]));
     let left = ["seat-a", "seat-b", "door", "another"].map(|name| root.path().join(name).exists());
     assert_eq!(left, [false, true, true, true]);
+
+    // One that is still inhabited goes as soon as it is not.
+    fs::write(root.path().join("seat-b/process"), "").unwrap();
+    tree.remove("seat-b");
+    assert!(root.path().join("seat-b").exists());
+    fs::remove_file(root.path().join("seat-b/process")).unwrap();
+    tree.remove("seat-c");
+    assert!(!root.path().join("seat-b").exists() && tree.left.lock().is_empty());
 }
