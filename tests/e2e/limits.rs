@@ -69,8 +69,7 @@ async fn a_seat_over_its_cpu_is_slowed_down_answers_and_is_told_of() {
     assert!(u128::from(used_ms) * 1000 <= wall_ms * 560, "{used_ms} ms in {wall_ms} ms");
     assert_eq!(session.value("count"), clicks.to_string(), "it answers at its limit");
 
-    let pages =
-        [("en", "At its CPU limit", "limit 0.5 cores"), ("ko", "CPU 한도 도달", "한도 0.5코어")];
+    let pages = [("en", "At its CPU limit", "limit 0.5<"), ("ko", "CPU 한도 도달", "한도 0.5코어")];
     for (language, at_limit, limit) in pages {
         for page in ["/admin/seats", "/admin/seats/jiyoung/busy"] {
             let headers = [("Accept-Language", language)];

@@ -100,7 +100,7 @@ fn seat_line(place: usize, name: &str, state: SeatState) -> SeatLine {
         for_s: 2_520.0 * (place + 1) as f64,
         pid: (runs || state == SeatState::Stopping).then_some(41_200 + place as u32 * 31),
         cpu_cores: runs.then_some([0.02, 0.34, 0.0, 1.82][place % 4]),
-        cpu_max_cores: (place % 2 == 1).then_some(2.0),
+        cpu_max: (place % 2 == 1).then(|| "1.5".to_owned()),
         is_slowed_down: runs && place % 4 == 3,
         memory_bytes: runs.then_some(96_000_000 + place as u64 * 41_000_000),
         memory_max_bytes: (place % 2 == 1).then_some(2 << 30),

@@ -29,7 +29,8 @@ pub(in crate::admin) struct SeatLine {
     pub(in crate::admin) for_s: f64,
     pub(in crate::admin) pid: Option<u32>,
     pub(in crate::admin) cpu_cores: Option<f64>,
-    pub(in crate::admin) cpu_max_cores: Option<f64>,
+    /// In cores, as the file may say it.
+    pub(in crate::admin) cpu_max: Option<String>,
     /// It wants more CPU than it may have.
     pub(in crate::admin) is_slowed_down: bool,
     pub(in crate::admin) memory_bytes: Option<u64>,
@@ -85,8 +86,8 @@ pub(in crate::admin) fn actions(state: SeatState, tabs: u32) -> Vec<&'static str
 }
 
 /// Thousandths of a core as cores.
-pub(in crate::admin) fn cores(millicores: u32) -> f64 {
-    f64::from(millicores) / 1000.0
+fn cores(millicores: u32) -> String {
+    (f64::from(millicores) / 1000.0).to_string()
 }
 
 /// How long it is until something, in seconds; whole minutes beyond the first two.
@@ -108,7 +109,7 @@ impl SeatLine {
             for_s: ago_s(seat.since, now),
             pid: seat.pid,
             cpu_cores: seat.cpu_cores,
-            cpu_max_cores: app.and_then(|app| app.cpu_max_millicores).map(cores),
+            cpu_max: app.and_then(|app| app.cpu_max_millicores).map(cores),
             is_slowed_down: seat.is_slowed_down,
             memory_bytes: seat.memory_bytes,
             memory_max_bytes: app.and_then(|app| app.memory_max_bytes),
