@@ -233,6 +233,9 @@ async fn build(
     }
     state.write_pid().map_err(|error| error.to_string())?;
     operations.enter(Phase::Serving);
+    if snapshot.apps.iter().any(|app| app.has_limit()) {
+        log::info!("{}", supervisor.keeping());
+    }
     doors::tell(&listeners);
     Ok(House { state, listeners, edge, operations, supervisor, launchers, books, desk })
 }

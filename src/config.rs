@@ -10,7 +10,6 @@ mod file;
 mod fingerprint;
 mod keys;
 mod kinds;
-mod later;
 mod nearest;
 mod report;
 mod schema;
@@ -112,6 +111,13 @@ pub struct Fixed {
     pub state_dir: PathBuf,
 }
 
+/// What a seat's socket adds to the path of `state_dir`, in bytes: `/sockets/`, twelve digits, a
+/// point, and the milliseconds of a year before 2286.
+pub const SEAT_SOCKET_BYTES: usize = 35;
+
+/// The most bytes that the path of a socket may have.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
 /// A program that users run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct App {
@@ -154,6 +160,13 @@ pub struct App {
     /// The path, below the app's own root, that answers 200 when the app is ready; `None`: the
     /// kind's own (Streamlit `/_stcore/health`, others: a TCP connection is enough).
     pub health: Option<String>,
+}
+
+impl App {
+    /// Whether its seats are held to an amount of memory or CPU.
+    pub fn has_limit(&self) -> bool {
+        self.memory_max_bytes.is_some() || self.cpu_max_millicores.is_some()
+    }
 }
 
 /// What an app runs.

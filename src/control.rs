@@ -20,6 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::operate::{Operations, Report};
+use crate::platform::sockets::within_reach;
 
 /// The longest request, in bytes.
 const REQUEST_BYTES_MAX: u64 = 64 * 1024;
@@ -80,7 +81,7 @@ pub enum Request {
 pub struct Reply {
     /// The exit code of the command: 0, 1 or 78.
     pub exit: u8,
-    /// What the command prints.
+    /// What the command prints; at [`Request::Status`] below the table.
     pub lines: Vec<String>,
     /// What it prints as JSON.
     pub value: Option<serde_json::Value>,
@@ -113,7 +114,7 @@ pub fn bind(state_dir: &Path) -> io::Result<UnixListener> {
         Ok(()) | Err(_) => {}
     }
     // `state_dir` is 0700, so nobody else can open the socket before its own mode is set.
-    let listener = UnixListener::bind(&path)?;
+    let listener = UnixListener::bind(within_reach(&path)?)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }
@@ -177,7 +178,9 @@ async fn converse(stream: UnixStream, operations: &Operations) -> io::Result<()>
 
 async fn answer(request: Request, operations: &Operations) -> Reply {
     match request {
-        Request::Status => Reply { exit: 0, lines: Vec::new(), value: Some(operations.status()) },
+        Request::Status => {
+            Reply { exit: 0, lines: operations.limits(), value: Some(operations.status()) }
+        }
         Request::Reload => Reply::of(operations.reload_ordered().await),
         Request::Seat { order, user, app } => {
             Reply::of(operations.order_seats(order.into(), &user, app.as_deref()).await)

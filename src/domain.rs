@@ -258,6 +258,11 @@ pub enum Exit {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
+    /// The system ended it, for it wanted more memory than `memory_max`.
+    OutOfMemory {
+        /// The limit.
+        limit_bytes: u64,
+    },
     /// It is gone, but was not our child, so nobody told us how.
     Unknown,
 }
@@ -267,6 +272,9 @@ impl fmt::Display for Exit {
         match self {
             Exit::Code(code) => write!(f, "exit status {code}"),
             Exit::Signal(signal) => write!(f, "signal {signal}"),
+            Exit::OutOfMemory { limit_bytes } => {
+                write!(f, "over memory_max ({} MiB)", limit_bytes >> 20)
+            }
             Exit::Unknown => f.write_str("gone"),
         }
     }

@@ -7,13 +7,15 @@
 //! makes a plan out of the `environment`, a `place` to listen at (`ports`) and what the
 //! `interpreter` has; `begin` turns it into a recorded process (`record`, `output`). From then on
 //! all kinds are alike: `processes` watches, measures and ends, `members` says which processes are
-//! meant, `health` asks whether they answer, `origin` whose a connection is.
+//! meant, `limits` holds them to what they may use, `health` asks whether they answer, `origin`
+//! whose a connection is.
 //!
 //! Whatever a seat starts stays its own: a seat is its session, the descendants of it, and whatever
 //! carries its mark (`USHER_SEAT` in the environment: state folder, seat, generation). So what an
 //! app starts ends with it, and what an usher started that was killed before it could write the
 //! record is found all the same.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ mod environment;
 mod fork;
 mod health;
 mod interpreter;
+mod limits;
 mod members;
 mod origin;
 mod output;
@@ -115,6 +118,56 @@ pub struct Usage {
     pub threads: u32,
     /// Open files.
     pub open_files: u32,
+    /// Whether it was slowed down since the last measurement, for it wants more CPU than it may
+    /// have.
+    pub is_slowed_down: bool,
+}
+
+/// What a seat may use, all of its processes together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// Thousandths of a core; `None`: what it can get. Who wants more is slowed down.
+    pub cpu_max_millicores: Option<u32>,
+    /// `None`: what it can get. Who takes more is ended.
+    pub memory_max_bytes: Option<u64>,
+}
+
+/// How seats are held to their allowance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// Each has a cgroup of its own, and the kernel holds it.
+    Cgroup,
+    /// Usher measures once a second.
+    Measured {
+        /// Why there is no cgroup, for people.
+        why: String,
+    },
+}
+
+/// How an usher that is started as this process was would hold seats. Changes nothing.
+pub fn keeping_here() -> Keeping {
+    limits::keeping_here()
+}
+
+impl Keeping {
+    /// A stable word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Keeping::Cgroup => "cgroup",
+            Keeping::Measured { .. } => "measured",
+        }
+    }
+}
+
+impl fmt::Display for Keeping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Keeping::Cgroup => f.write_str("the kernel keeps cpu_max and memory_max (cgroup)"),
+            Keeping::Measured { why } => {
+                write!(f, "cpu_max and memory_max are measured once a second: {why}")
+            }
+        }
+    }
 }
 
 /// Starts, probes, watches and ends the processes of seats.
@@ -168,9 +221,13 @@ pub trait Launcher: Send + Sync {
         None
     }
 
-    /// What the process and everything it started use now; `None` if it is gone or unknown.
+    /// What the process and everything it started use now, and holds them to what they may use;
+    /// `None` if it is gone or unknown. To be called once a second where there is a limit.
     /// Blocks for a few reads of `/proc` per process.
-    fn usage(&self, started: &Started) -> Option<Usage>;
+    fn weigh(&self, started: &Started, allowance: Allowance) -> Option<Usage>;
+
+    /// How seats are held to their allowance.
+    fn keeping(&self) -> Keeping;
 
     /// The last lines of a launch's log, at most `lines_max` and 64 KiB, oldest first.
     async fn log_tail(&self, key: &SeatKey, lines_max: usize) -> Vec<String>;

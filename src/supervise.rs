@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::config::Snapshot;
 use crate::domain::{Actor, AppSlug, CloseCode, SeatKey, SeatState, UserName};
 use crate::identify::SessionId;
-use crate::launch::Launcher;
+use crate::launch::{Keeping, Launcher};
 use desk::Desk;
 use event::{Event, News, WaiterId};
 
@@ -202,6 +202,11 @@ impl Supervisor {
     /// Why seats of this app are not forked from a template although they might be, for people.
     pub fn why_not_fork(&self, app: &AppSlug) -> Option<String> {
         self.desk.launcher.why_not_fork(app)
+    }
+
+    /// How seats are held to `cpu_max` and `memory_max`.
+    pub fn keeping(&self) -> Keeping {
+        self.desk.launcher.keeping()
     }
 
     /// The last lines of the log of a seat's launches, oldest first.

@@ -29,3 +29,6 @@ mod fork;
 
 #[path = "launch/templates.rs"]
 mod templates;
+
+#[path = "launch/limits.rs"]
+mod limits;

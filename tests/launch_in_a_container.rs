@@ -10,7 +10,7 @@ mod fixture;
 use std::path::Path;
 
 use fixture::{Fixture, until, within};
-use usher::launch::Launcher;
+use usher::launch::{Allowance, Launcher};
 
 const ORPHAN: &str = r#"
 import os, time
@@ -41,7 +41,7 @@ async fn orphans_do_not_stay_zombies() {
         stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z')
     };
     until("it is a zombie of ours", zombie).await;
-    assert!(fixture.launchers.usage(&started).is_some());
+    assert!(fixture.launchers.weigh(&started, Allowance::default()).is_some());
     assert!(!Path::new(&orphan).exists(), "looking at the seat was enough");
     within(fixture.launchers.kill(&started)).await;
     within(fixture.launchers.exited(&started)).await;

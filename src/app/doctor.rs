@@ -19,6 +19,7 @@ use crate::config::{App, Program, Snapshot, User};
 use crate::control::Outcome;
 use crate::domain::Role;
 use crate::identify::{Directory, Person, Proofs};
+use crate::launch;
 use crate::network::Network;
 use crate::operate;
 use crate::platform;
@@ -71,7 +72,9 @@ pub fn doctor(file: &Path) -> Outcome {
     clock(&mut findings, file);
     for app in &snapshot.apps {
         ports(&mut findings, app);
+        cpu(&findings, app);
     }
+    limits(&findings, &snapshot);
     if let Err(sentence) = try_apps(&mut findings, file) {
         findings.problem(&sentence);
     }
@@ -90,9 +93,9 @@ pub fn doctor(file: &Path) -> Outcome {
 /// Whether the door's addresses are free, or already ours.
 fn listeners(findings: &mut Findings, snapshot: &Snapshot) {
     let fixed = &snapshot.fixed;
-    let runs =
-        std::os::unix::net::UnixStream::connect(crate::control::socket_path(&fixed.state_dir))
-            .is_ok();
+    let runs = platform::sockets::within_reach(&crate::control::socket_path(&fixed.state_dir))
+        .and_then(std::os::unix::net::UnixStream::connect)
+        .is_ok();
     for address in fixed.listen.iter().chain(&fixed.tls_listen).chain(&fixed.admin_listen) {
         match TcpListener::bind(address) {
             Ok(_) => findings.good(&format!("{address} is free")),
@@ -149,6 +152,29 @@ fn clock(findings: &mut Findings, file: &Path) {
             (written.0 - now.0) / 1000
         )),
         Some(_) | None => findings.good("the clock agrees with the files"),
+    }
+}
+
+/// How the running usher keeps limits; without one, how one that is started like this would.
+fn limits(findings: &Findings, snapshot: &Snapshot) {
+    if !snapshot.apps.iter().any(|app| app.has_limit()) {
+        return;
+    }
+    match crate::control::client::limits(&snapshot.fixed.state_dir) {
+        Some(sentence) => findings.good(&format!("the running usher: {sentence}")),
+        None => findings.good(&launch::keeping_here().to_string()),
+    }
+}
+
+/// A limit that is none.
+fn cpu(findings: &Findings, app: &App) {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let limit = app.cpu_max_millicores.map(|millicores| f64::from(millicores) / 1000.0);
+    if let Some(limit) = limit.filter(|limit| *limit >= cores as f64) {
+        findings.warning(&format!(
+            "app {}: cpu_max: {limit} limits nothing: this machine has {cores} cores",
+            app.slug
+        ));
     }
 }
 

@@ -18,7 +18,6 @@ use crate::clock::{Clock, OsClock, Timestamp};
 
 use super::file::{self, FILE_BYTES_MAX, Node, Place};
 use super::keys::{self, top};
-use super::later::{NOT_YET, NotYet};
 use super::report::{Report, wrong};
 use super::scope::Scope;
 use super::{Problem, Snapshot};
@@ -37,16 +36,7 @@ impl Snapshot {
     /// # Errors
     /// Everything that is wrong with it, in the order of the file.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Vec<Problem>> {
-        Self::parse_without(NOT_YET, file, text)
-    }
-
-    /// The same for a version in which the keys of `not_yet` have no effect.
-    pub(super) fn parse_without(
-        not_yet: NotYet,
-        file: &Path,
-        text: &str,
-    ) -> Result<Self, Vec<Problem>> {
-        let report = Report::new(file, not_yet);
+        let report = Report::new(file);
         let parsed = file::parse(text);
         for fault in parsed.faults {
             report.problem(fault.place, fault.path, wrong(fault.sentence, fault.hint));
@@ -70,7 +60,7 @@ impl Snapshot {
 pub fn state_dir_of(file: &Path) -> Result<PathBuf, Vec<Problem>> {
     let text = text_of(file)?;
     let parsed = file::parse(&text);
-    let report = Report::new(file, NOT_YET);
+    let report = Report::new(file);
     let Some(root) = &parsed.root else {
         for fault in parsed.faults {
             report.problem(fault.place, fault.path, wrong(fault.sentence, fault.hint));
@@ -87,7 +77,7 @@ pub fn state_dir_of(file: &Path) -> Result<PathBuf, Vec<Problem>> {
 
 fn text_of(file: &Path) -> Result<String, Vec<Problem>> {
     let refused = |sentence: String, hint: &str, place: Place| {
-        let report = Report::new(file, NOT_YET);
+        let report = Report::new(file);
         report.problem(place, String::new(), wrong(sentence, hint));
         report.into_problems()
     };
@@ -143,6 +133,9 @@ fn check(report: &Report, file: &Path, root: &Node) -> Option<Snapshot> {
     let users = users::read(&scope, &apps);
     let records = records::read(&scope, &base);
     ports::check(&scope, &doors.listeners, &apps, &users);
+    if let Some(fixed) = &doors.fixed {
+        apps::check_sockets(&apps, &fixed.state_dir);
+    }
     people::warn(&scope, &doors, &callers, &users);
     // From here on nothing is told any more: either all is there, or a problem was told.
     let (fixed, admin) = (doors.fixed?, doors.admin?);

@@ -215,7 +215,7 @@ pub(super) mod app {
             Nullable(Bytes { least_bytes: 1 << 20 }),
             "stop, with the reason, when it uses more; null: no limit";
         CPU_MAX: Nullable<Cores> = "cpu_max", Is("null"), Nullable(Cores),
-            "cores it may use, such as 1.5; null: no limit";
+            "cores it may use, such as 1.5: slowed down when it wants more; null: no limit";
         STOP_GRACE: Span = "stop_grace", Is("3s"), Span { least_ms: 0 },
             "from asking the process to end to ending it";
         RESTART: Group = "restart", Is("{}"), Group(&super::RESTART),

@@ -5,7 +5,6 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use super::file::Place;
-use super::later::NotYet;
 use super::{Problem, Setting};
 
 /// The most problems of one file that are kept; nobody reads on after so many.
@@ -42,7 +41,6 @@ pub(super) fn quoted(text: &str) -> String {
 /// The report of one reading of one file.
 pub(super) struct Report {
     file: PathBuf,
-    not_yet: NotYet,
     problems: RefCell<Vec<Problem>>,
     left_out: Cell<usize>,
     warnings: RefCell<Vec<Problem>>,
@@ -50,21 +48,15 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// An empty report about `file`, for which the keys of `not_yet` have no effect.
-    pub(super) fn new(file: &Path, not_yet: NotYet) -> Self {
+    /// An empty report about `file`.
+    pub(super) fn new(file: &Path) -> Self {
         Self {
             file: file.to_owned(),
-            not_yet,
             problems: RefCell::default(),
             left_out: Cell::new(0),
             warnings: RefCell::default(),
             settings: RefCell::default(),
         }
-    }
-
-    /// Whether a key has no effect.
-    pub(super) fn is_not_yet(&self, pattern: &str, key: &str) -> bool {
-        self.not_yet.contains(&(pattern, key))
     }
 
     /// Adds a problem.

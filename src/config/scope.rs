@@ -5,7 +5,7 @@ use super::file::{Entry, Node, Place, Value};
 use super::kinds::Nullable;
 use super::nearest::nearest;
 use super::report::{Report, Wrong, quoted, wrong};
-use super::table::{Default, Each, Group, Key, Kind, Named, Section, default_node, is_default};
+use super::table::{Default, Each, Group, Key, Kind, Named, Section, default_node};
 
 /// A value of a list with its place.
 #[derive(Clone, Debug)]
@@ -132,19 +132,10 @@ impl<'c> Scope<'c> {
     }
 
     fn check_name(&self, entry: &Entry) {
-        let Some(key) = self.section.keys.iter().find(|key| *key.name() == *entry.key) else {
+        if !self.section.keys.iter().any(|key| *key.name() == *entry.key) {
             let hint = self.unknown_hint(&entry.key);
             let path = self.path_of(&short(&entry.key), None);
             self.tell(entry.place, path, wrong("there is no such key here", hint));
-            return;
-        };
-        let pattern = self.section.pattern;
-        if self.report.is_not_yet(pattern, key.name()) && !is_default(*key, &entry.value) {
-            self.tell(
-                entry.place,
-                self.path_of(&entry.key, None),
-                wrong("is not supported yet", "remove it until a later version"),
-            );
         }
     }
 

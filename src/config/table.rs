@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::file::{self, Node, Place, Value};
+use super::file::{self, Node, Place};
 use super::scope::Spot;
 
 /// One key of the table: everything that is known about it, for reading, schema and examples.
@@ -100,28 +100,4 @@ pub(super) fn default_node(text: &str, place: Place) -> Node {
     }
     // Built-in texts: a test reads each of them.
     file::parse(text).root.map_or(Node::plain(place, ""), |node| Node { place, ..node })
-}
-
-/// Whether a value says the same as the key's default.
-pub(super) fn is_default(key: &dyn AnyKey, value: &Node) -> bool {
-    match key.default() {
-        Default::Required => false,
-        Default::Is(text) => same(&default_node(text, value.place), value),
-    }
-}
-
-/// Whether two values say the same, wherever they stand.
-pub(super) fn same(a: &Node, b: &Node) -> bool {
-    match (&a.value, &b.value) {
-        _ if a.is_null() && b.is_null() => true,
-        (Value::Scalar { text: a, .. }, Value::Scalar { text: b, .. }) => a == b,
-        (Value::Sequence(a), Value::Sequence(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-        }
-        (Value::Mapping(a), Value::Mapping(b)) => {
-            a.len() == b.len()
-                && a.iter().zip(b).all(|(a, b)| a.key == b.key && same(&a.value, &b.value))
-        }
-        (Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_), _) => false,
-    }
 }

@@ -22,9 +22,9 @@ fn in_full(row: &str) -> String {
     row.replace("@apps", APPS).replace("@users", USERS)
 }
 
-/// Reads a text with all keys, those that have no effect yet included.
+/// Reads a text as that of a file.
 fn parse(text: &str) -> Result<Snapshot, Vec<Problem>> {
-    Snapshot::parse_without(&[], Path::new("/nowhere/usher.yaml"), text)
+    Snapshot::parse(Path::new("/nowhere/usher.yaml"), text)
 }
 
 /// Problems or warnings without the file's name.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Outcome, Reply, Request, socket_path, table};
 use crate::config::{self, Snapshot};
 use crate::operate;
+use crate::platform::sockets::within_reach;
 
 /// How long an order may take before the command gives up waiting.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(150);
@@ -84,6 +85,7 @@ pub fn status(file: &Path, json: bool) -> Outcome {
             println!("{value:#}");
         } else {
             print!("{}", table::status(value));
+            print_lines(reply);
         }
     })
 }
@@ -163,8 +165,14 @@ fn ask(file: &Path, request: &Request, print: impl FnOnce(&Reply)) -> Outcome {
     }
 }
 
+/// How the running server of a state directory keeps limits, if one runs and an app has one.
+pub fn limits(state_dir: &Path) -> Option<String> {
+    let reply = converse(&socket_path(state_dir), &Request::Status).ok()?;
+    reply.lines.into_iter().next()
+}
+
 fn converse(socket: &Path, request: &Request) -> std::io::Result<Reply> {
-    let mut stream = UnixStream::connect(socket)?;
+    let mut stream = UnixStream::connect(within_reach(socket)?)?;
     stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
     let mut text = serde_json::to_string(request)?;
     text.push('\n');

@@ -13,6 +13,8 @@ use tokio::net::UnixStream;
 
 use super::wire::plain_stream;
 use crate::domain::Endpoint;
+#[cfg(unix)]
+use crate::platform::sockets::within_reach;
 use crate::platform::streams;
 
 /// A seat listens on this machine, or close by.
@@ -56,7 +58,7 @@ impl SeatStream {
                 Ok(Self::Tcp { stream, acknowledges_at_once })
             }
             #[cfg(unix)]
-            Endpoint::Unix(path) => Ok(Self::Unix(UnixStream::connect(path).await?)),
+            Endpoint::Unix(path) => Ok(Self::Unix(UnixStream::connect(within_reach(path)?).await?)),
             #[cfg(not(unix))]
             Endpoint::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         }

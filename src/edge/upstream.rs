@@ -8,6 +8,8 @@ use pingora_core::{Error, ErrorType, Result};
 use super::seam::ToSeat;
 use super::seat_stream::CONNECT_LIMIT;
 use crate::domain::Endpoint;
+#[cfg(unix)]
+use crate::platform::sockets::within_reach;
 
 /// uvicorn ends connections that are idle for 5 s; ours are gone before.
 const IDLE_LIMIT: Duration = Duration::from_secs(3);
@@ -24,6 +26,9 @@ pub(crate) fn peer(forward: &impl ToSeat, fresh: bool) -> Result<Box<HttpPeer>> 
         Endpoint::Tcp(address) => HttpPeer::new(*address, false, String::new()),
         #[cfg(unix)]
         Endpoint::Unix(path) => {
+            let path = within_reach(path).map_err(|error| {
+                Error::because(ErrorType::ConnectError, "reaching the seat's socket", error)
+            })?;
             let path = path.to_str().ok_or_else(|| {
                 Error::explain(ErrorType::InternalError, "a socket's path that is no text")
             })?;

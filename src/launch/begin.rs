@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::environment::{self, Environment};
 use super::place::Place;
 use super::shared::Shared;
-use super::{Launch, Started, output};
+use super::{Allowance, Launch, Started, output};
 use crate::domain::{Failure, LaunchKind};
 use crate::platform::files;
 
@@ -91,7 +91,7 @@ impl Begun {
             launched_at,
             fingerprint: launch.fingerprint,
         };
-        Self::recorded(shared, started, plan.place, &launch.log_file)
+        Self::recorded(shared, started, plan.place, launch)
     }
 
     /// Writes down what was started; it is ended if that fails.
@@ -102,12 +102,18 @@ impl Begun {
         shared: &Arc<Shared>,
         started: Started,
         place: Place,
-        log_file: &Path,
+        launch: &Launch,
     ) -> Result<Self, Failure> {
+        let Launch { app, log_file, .. } = launch;
+        let allowance = Allowance {
+            cpu_max_millicores: app.cpu_max_millicores,
+            memory_max_bytes: app.memory_max_bytes,
+        };
         let begun = Self { shared: Arc::clone(shared), started, place: Some(place) };
         shared
             .record(&begun.started, log_file)
             .map_err(|error| system("recording the seat", &error))?;
+        shared.limits.begun(&begun.started, allowance);
         Ok(begun)
     }
 

@@ -14,7 +14,9 @@ use super::place::Place;
 use super::script::{Runnable, Script};
 use super::shared::Shared;
 use super::template::Templates;
-use super::{Launch, Launcher, Started, Usage, command, output, spawn, upstream};
+use super::{
+    Allowance, Keeping, Launch, Launcher, Started, Usage, command, output, spawn, upstream,
+};
 use crate::clock::Clock;
 use crate::config::{App, LaunchMode, Program};
 use crate::domain::{AppSlug, Endpoint, Exit, Failure, LaunchKind, SeatKey};
@@ -58,6 +60,7 @@ impl Launchers {
     /// No start will follow. Seats run on; what is kept warm for further starts ends, or with `keep`
     /// stays for the next usher.
     pub async fn close(&self, keep: bool) {
+        self.shared.limits.close();
         self.templates.close(keep).await;
     }
 
@@ -184,12 +187,17 @@ impl Launcher for Launchers {
     }
 
     async fn exited(&self, started: &Started) -> Exit {
-        self.shared.processes.exited(started).await
+        let exit = self.shared.processes.exited(started).await;
+        self.shared.limits.exit_of(started, exit)
     }
 
     async fn stop(&self, started: &Started) {
         let seat = started.clone();
-        self.blocking(move |shared| shared.processes.stop(&seat)).await;
+        self.blocking(move |shared| {
+            shared.limits.let_go(&seat);
+            shared.processes.stop(&seat);
+        })
+        .await;
     }
 
     async fn kill(&self, started: &Started) {
@@ -224,8 +232,14 @@ impl Launcher for Launchers {
         self.templates.why_not(app)
     }
 
-    fn usage(&self, started: &Started) -> Option<Usage> {
-        self.shared.processes.usage(started)
+    fn weigh(&self, started: &Started, allowance: Allowance) -> Option<Usage> {
+        let found = self.shared.processes.measure(started)?;
+        let is_slowed_down = self.shared.limits.measured(started, allowance, &found);
+        Some(Usage { is_slowed_down, ..found.usage })
+    }
+
+    fn keeping(&self) -> Keeping {
+        self.shared.limits.keeping()
     }
 
     async fn log_tail(&self, key: &SeatKey, lines_max: usize) -> Vec<String> {

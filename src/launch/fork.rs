@@ -226,7 +226,7 @@ impl Order {
             launched_at: shared.clock.wall(),
             fingerprint: launch.fingerprint,
         };
-        match Begun::recorded(shared, started, place, &launch.log_file) {
+        match Begun::recorded(shared, started, place, launch) {
             Ok(begun) => {
                 // A template that is gone just now holds nothing any more.
                 if let Err(error) = exchange.keep() {

@@ -10,6 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::config::{App, Program};
 use crate::domain::Endpoint;
+use crate::platform::sockets::within_reach;
 
 /// What Streamlit of every version answers with 200 once it is ready.
 const STREAMLIT_HEALTH: &str = "/_stcore/health";
@@ -77,6 +78,7 @@ impl Question {
     }
 
     async fn ask_unix(&self, path: &Path) -> Answer {
+        let Ok(path) = within_reach(path) else { return Answer::Nobody };
         let Ok(stream) = UnixStream::connect(path).await else { return Answer::Nobody };
         let listener = stream.peer_cred().ok().and_then(|peer| u32::try_from(peer.pid()?).ok());
         self.judge(stream, "localhost", listener).await

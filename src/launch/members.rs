@@ -2,6 +2,7 @@
 //! its mark, such as a daemon that left the session.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::environment::{self, MARK};
 use super::{Started, Usage};
@@ -19,7 +20,7 @@ pub(super) struct Scan {
 pub(super) type Identity = (u32, u64);
 
 /// A seat, as its processes are recognised.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seat {
     mark: String,
     leader: Identity,
@@ -31,6 +32,12 @@ impl Seat {
         let leader = (started.pid?, started.process_started_ticks?);
         let mark = environment::mark(state_dir, &started.key, started.generation.0);
         Some(Self { mark, leader })
+    }
+}
+
+impl fmt::Display for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.mark)
     }
 }
 
@@ -46,6 +53,16 @@ impl Scan {
         let scan = Self { marks: marks.collect(), table };
         scan.reap_orphans();
         scan
+    }
+
+    /// Looks again, for less: what is new is known by its session and its parents.
+    pub(super) fn again(&self) -> Self {
+        let table = Table::read();
+        let start_ticks = |table: &Table, pid| table.get(pid).map(|found| found.start_ticks);
+        let is_same = |pid: &u32| start_ticks(&table, *pid) == start_ticks(&self.table, *pid);
+        let marks = self.marks.iter().filter(|(pid, _)| is_same(pid));
+        let marks = marks.map(|(pid, mark)| (*pid, mark.clone())).collect();
+        Self { marks, table }
     }
 
     /// The living processes of a seat.
@@ -157,6 +174,7 @@ mod tests {
             session,
             start_ticks,
             ended: false,
+            stopped: false,
             cpu_ticks: 0,
             threads: 1,
             name: String::new(),

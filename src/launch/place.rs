@@ -33,12 +33,12 @@ impl Place {
     /// A place for this launch with a listening socket: from now on connections wait there.
     ///
     /// # Errors
-    /// No port is free, or the path is too long for a socket.
+    /// No port is free, or the system makes no socket.
     pub(super) fn listening(shared: &Shared, launch: &Launch) -> Result<Self, Failure> {
         match launch.app.connect {
             Connect::Tcp => shared.ports.claim(launch).map(Place::Port),
             Connect::Unix => {
-                let mut file = SocketFile::new(shared, launch)?;
+                let mut file = SocketFile::new(shared, launch);
                 let listener = sockets::listen_unix(&file.path).map_err(|error| {
                     Failure::System { doing: LISTENING, cause: file.explained(&error) }
                 })?;
@@ -51,7 +51,7 @@ impl Place {
     /// A place for a program that binds by itself; a port is known to have been free.
     ///
     /// # Errors
-    /// As for [`Place::listening`].
+    /// No port is free, or the path is too long for a program that has to bind it.
     pub(super) fn free(shared: &Shared, launch: &Launch) -> Result<Self, Failure> {
         match launch.app.connect {
             Connect::Tcp => {
@@ -59,7 +59,11 @@ impl Place {
                 drop(claim.take_listener());
                 Ok(Place::Port(claim))
             }
-            Connect::Unix => SocketFile::new(shared, launch).map(Place::Socket),
+            Connect::Unix => {
+                let file = SocketFile::new(shared, launch);
+                file.check_length()?;
+                Ok(Place::Socket(file))
+            }
         }
     }
 
@@ -99,15 +103,24 @@ impl Place {
 const LISTENING: &str = "making the seat's socket";
 
 impl SocketFile {
-    fn new(shared: &Shared, launch: &Launch) -> Result<Self, Failure> {
+    fn new(shared: &Shared, launch: &Launch) -> Self {
         let path = shared.socket_path(&launch.key, launch.generation);
-        if path.as_os_str().as_bytes().len() > sockets::SOCKET_PATH_BYTES_MAX {
-            let most = sockets::SOCKET_PATH_BYTES_MAX;
-            let cause = format!("{} is longer than {most} bytes; move state_dir", path.display());
-            return Err(Failure::System { doing: LISTENING, cause });
-        }
         remove_file(&path);
-        Ok(Self { path, listener: None, kept: false })
+        Self { path, listener: None, kept: false }
+    }
+
+    /// Usher knows a way around the limit; a program that is told the path does not.
+    fn check_length(&self) -> Result<(), Failure> {
+        let most = sockets::SOCKET_PATH_BYTES_MAX;
+        if self.path.as_os_str().as_bytes().len() <= most {
+            return Ok(());
+        }
+        let cause = format!(
+            "{} is longer than the {most} bytes that a socket's path may have; move state_dir, or \
+             use `connect: tcp`",
+            self.path.display()
+        );
+        Err(Failure::System { doing: LISTENING, cause })
     }
 
     fn explained(&self, error: &std::io::Error) -> String {

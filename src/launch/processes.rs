@@ -37,6 +37,18 @@ pub(super) struct Processes {
     last_scan: Mutex<Option<(Moment, Arc<Scan>)>>,
 }
 
+/// A seat as it was at a moment.
+pub(super) struct Measured {
+    /// When.
+    pub(super) at: Moment,
+    /// What runs on the machine.
+    pub(super) scan: Arc<Scan>,
+    /// What of it is the seat's.
+    pub(super) members: BTreeSet<Identity>,
+    /// What these use.
+    pub(super) usage: Usage,
+}
+
 /// A process that is our child: somebody always waits for it, so that it never stays a zombie.
 #[derive(Clone, Debug)]
 struct Child {
@@ -203,11 +215,18 @@ impl Processes {
         members.unwrap_or_default().iter().map(|(pid, _)| *pid).collect()
     }
 
-    /// What the seat uses; `None` if it is gone.
-    pub(super) fn usage(&self, started: &Started) -> Option<Usage> {
+    /// The processes of these seats that run now.
+    pub(super) fn members_of_all(&self, all: &[Started]) -> BTreeSet<Identity> {
+        let scan = Scan::read(&self.state_dir);
+        all.iter().filter_map(|one| self.seat(one)).flat_map(|seat| scan.members(&seat)).collect()
+    }
+
+    /// What the seat is and uses; `None` if it is gone.
+    pub(super) fn measure(&self, started: &Started) -> Option<Measured> {
         let seat = self.seat(started).filter(|_| self.lives(started))?;
-        let scan = self.recent_scan();
-        Some(scan.usage(&scan.members(&seat)))
+        let (at, scan) = self.recent_scan();
+        let members = scan.members(&seat);
+        Some(Measured { at, usage: scan.usage(&members), members, scan })
     }
 
     /// Nobody will ask for this process any more.
@@ -229,17 +248,17 @@ impl Processes {
         Seat::of(&self.state_dir, started)
     }
 
-    fn recent_scan(&self) -> Arc<Scan> {
+    fn recent_scan(&self) -> (Moment, Arc<Scan>) {
         let now = self.clock.now();
         let mut last = self.last_scan.lock();
         if let Some((at, scan)) = &*last
             && now.since_ms(*at) < SCAN_AGE_MAX_MS
         {
-            return Arc::clone(scan);
+            return (*at, Arc::clone(scan));
         }
         let scan = Arc::new(Scan::read(&self.state_dir));
         *last = Some((now, Arc::clone(&scan)));
-        scan
+        (now, scan)
     }
 
     fn end_all(&self, whose: &str, select: impl Fn(&Scan) -> BTreeSet<Identity>) {

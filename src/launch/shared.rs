@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::Started;
 use super::interpreter::Interpreters;
+use super::limits::Limits;
 use super::origin::Origins;
 use super::ports::Ports;
 use super::processes::Processes;
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub(super) interpreters: Interpreters,
     /// All processes of seats.
     pub(super) processes: Processes,
+    /// What seats are held to.
+    pub(super) limits: Limits,
     /// Whose connections to the door are.
     pub(super) origins: Origins,
     records: Records,
@@ -59,6 +62,7 @@ impl Shared {
             ports: Arc::default(),
             interpreters: Interpreters::default(),
             origins: Origins::new(&name, Arc::clone(&clock)),
+            limits: Limits::new(name.clone(), &clock),
             processes: Processes::new(name, Arc::clone(&clock)),
             records: Records::in_folder(state_dir.join("seats")),
             log_files: Mutex::default(),
@@ -72,7 +76,8 @@ impl Shared {
         self.state_dir.to_string_lossy().into_owned()
     }
 
-    /// The path of a launch's socket. Short, because a socket's path may have 107 bytes only; with
+    /// The path of a launch's socket. Short, because a socket's path may have 107 bytes only (as
+    /// `config` knows, which refuses what is too long for a program that binds by itself); with
     /// the generation, so that the end of one launch never removes the socket of the next.
     pub(super) fn socket_path(&self, key: &SeatKey, generation: Generation) -> PathBuf {
         let short = digest(key.to_string().as_bytes());
@@ -132,6 +137,7 @@ impl Shared {
             Endpoint::Tcp(address) => self.ports.release(address.port()),
             Endpoint::Unix(path) => remove_file(path),
         }
+        self.limits.forget(started);
         self.processes.forget(started);
     }
 
@@ -157,6 +163,7 @@ impl Shared {
         }
         let adopted: Vec<Started> = here.into_iter().map(|record| record.started).collect();
         let (marks, sockets): (Vec<String>, Vec<PathBuf>) = templates.iter().cloned().unzip();
+        self.limits.survived(&adopted, &self.processes.members_of_all(&adopted));
         self.processes.end_strays(&adopted, &marks);
         self.remove_other_sockets(&adopted, &sockets);
         adopted
@@ -204,4 +211,22 @@ fn tempfile_beside(path: &Path) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     path.with_extension(format!("{}.{number}", std::process::id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::OsClock;
+    use crate::domain::{AppSlug, UserName};
+
+    #[test]
+    fn a_socket_s_path_is_as_long_as_the_configuration_is_checked_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shared = Shared::new(folder.path(), Arc::new(OsClock)).expect("folders");
+        let (user, app) = (UserName::new("김민수"), AppSlug::new("main"));
+        let key = SeatKey { user: user.expect("a name"), app: app.expect("a slug") };
+        let latest = Generation(9_999_999_999_999);
+        let added = shared.socket_path(&key, latest).as_os_str().len() - shared.state_name().len();
+        assert_eq!(added, crate::config::SEAT_SOCKET_BYTES);
+    }
 }

@@ -87,6 +87,22 @@ impl Operations {
         })
     }
 
+    /// How limits are kept, and who is at one: for people. Nothing if no app has a limit.
+    pub fn limits(&self) -> Vec<String> {
+        let in_force = self.in_force();
+        let snapshot = &in_force.snapshot;
+        if !snapshot.apps.iter().any(|app| app.has_limit()) {
+            return Vec::new();
+        }
+        let slowed_down = self.supervisor().seats().into_iter().filter_map(|seat| {
+            let millicores = snapshot.app(seat.key.app.as_str())?.cpu_max_millicores?;
+            let cores = f64::from(millicores) / 1000.0;
+            seat.is_slowed_down
+                .then(|| format!("{} is slowed down: it wants more than {cores} cores", seat.key))
+        });
+        std::iter::once(self.supervisor().keeping().to_string()).chain(slowed_down).collect()
+    }
+
     /// All seats that there are.
     pub fn seats_json(&self, snapshot: &Snapshot) -> Vec<SeatJson> {
         self.supervisor().seats().iter().map(|seat| SeatJson::of(seat, snapshot)).collect()

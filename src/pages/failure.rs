@@ -44,6 +44,11 @@ pub enum FailureReason {
         /// Name and number, as in `SIGSEGV (11)`.
         signal: String,
     },
+    /// The system ended it, for it wanted more memory than `memory_max`.
+    OutOfMemory {
+        /// The limit.
+        limit_bytes: u64,
+    },
     /// It is gone, and nobody was told how.
     Gone,
     /// Something else listens on the seat's port.
@@ -102,6 +107,7 @@ impl FailureReason {
             FailureReason::NotReady { .. }
             | FailureReason::Exited { .. }
             | FailureReason::Signalled { .. }
+            | FailureReason::OutOfMemory { .. }
             | FailureReason::Gone
             | FailureReason::NoPortLeft { .. }
             | FailureReason::UpstreamUnreachable { .. }
@@ -127,6 +133,7 @@ impl Reason for FailureReason {
             FailureReason::NotReady { .. } => "not_ready",
             FailureReason::Exited { .. } => "exited",
             FailureReason::Signalled { .. } => "signalled",
+            FailureReason::OutOfMemory { .. } => "out_of_memory",
             FailureReason::Gone => "gone",
             FailureReason::PortTaken { holder: Some(_), .. } => "port_taken_by",
             FailureReason::PortTaken { holder: None, .. } => "port_taken",
@@ -150,6 +157,9 @@ impl Reason for FailureReason {
             }
             FailureReason::Exited { code } => vec![text("code", &code.to_string())],
             FailureReason::Signalled { signal } => vec![text("signal", signal)],
+            FailureReason::OutOfMemory { limit_bytes } => {
+                vec![text("mib", &(limit_bytes >> 20).to_string())]
+            }
             FailureReason::Gone => Vec::new(),
             FailureReason::PortTaken { port, holder: Some(PortHolder { name, pid }) } => vec![
                 text("port", &port.to_string()),
@@ -197,6 +207,7 @@ impl From<&Failure> for FailureReason {
             Failure::ExitedEarly(exit) | Failure::Crashed(exit) => match exit {
                 Exit::Code(code) => FailureReason::Exited { code },
                 Exit::Signal(signal) => FailureReason::Signalled { signal: signal_name(signal) },
+                Exit::OutOfMemory { limit_bytes } => FailureReason::OutOfMemory { limit_bytes },
                 Exit::Unknown => FailureReason::Gone,
             },
             Failure::NotReadyInTime { limit_ms } => {

@@ -214,6 +214,7 @@ pub fn failure_reasons() -> Vec<FailureReason> {
         FailureReason::NotReady { waited_s: 60.0 },
         FailureReason::Exited { code: 1 },
         FailureReason::Signalled { signal: "SIGSEGV (11)".to_owned() },
+        FailureReason::OutOfMemory { limit_bytes: 512 << 20 },
         FailureReason::Gone,
         FailureReason::PortTaken {
             port: 8501,

@@ -86,3 +86,10 @@ pub fn identity(path: &Path) -> Option<Identity> {
 pub fn identity_of(found: &Metadata) -> Identity {
     Identity { device: found.dev(), inode: found.ino() }
 }
+/// Whether this process may make something in a folder.
+///
+/// # Errors
+/// Why not: its rights, or a file system that nobody can write to.
+pub fn may_write(folder: &Path) -> io::Result<()> {
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).map_err(io::Error::from)
+}

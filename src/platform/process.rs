@@ -30,6 +30,10 @@ pub enum Order {
     Terminate,
     /// SIGKILL.
     Kill,
+    /// SIGSTOP: stand still.
+    Pause,
+    /// SIGCONT: go on.
+    Resume,
 }
 
 /// A handle on one process that stays with it: a later process of the same number is not reached.
@@ -63,6 +67,8 @@ impl Handle {
         let signal = match order {
             Order::Terminate => Signal::TERM,
             Order::Kill => Signal::KILL,
+            Order::Pause => Signal::STOP,
+            Order::Resume => Signal::CONT,
         };
         match pidfd_send_signal(&self.descriptor, signal) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),

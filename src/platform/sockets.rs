@@ -1,21 +1,65 @@
 //! Listening sockets: made so that small answers are not held back, and found again among
 //! everybody's, with the process that has them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
+use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 
 /// Connections that may wait until the program accepts; the system may allow fewer.
 const BACKLOG_MAX: i32 = 4096;
 
-/// The longest path of a socket, in bytes: `sun_path` with its closing zero.
+/// The longest path of a socket, in bytes: `sun_path` with its closing zero. [`within_reach`] knows a
+/// way around it.
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Folders that are kept open for [`within_reach`]; of more, the oldest are closed.
+const FOLDERS_OPEN_MAX: usize = 8;
+
+/// The path by which this process can bind or connect the socket at `path`: itself, or, where that
+/// is too long, one through its folder, which is opened and stays so. Good for no other process.
+///
+/// # Errors
+/// The folder cannot be opened.
+pub fn within_reach(path: &Path) -> io::Result<Cow<'_, Path>> {
+    static OPEN: Mutex<Vec<(PathBuf, OwnedFd)>> = Mutex::new(Vec::new());
+    let (folder, name) = match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX => {
+            (folder, name)
+        }
+        (_, _) => return Ok(Cow::Borrowed(path)),
+    };
+    let mut open = OPEN.lock();
+    let now = rustix::fs::stat(folder)?;
+    let is_same = |descriptor: &OwnedFd| {
+        rustix::fs::fstat(descriptor)
+            .is_ok_and(|then| (then.st_dev, then.st_ino) == (now.st_dev, now.st_ino))
+    };
+    open.retain(|(opened, descriptor)| opened != folder || is_same(descriptor));
+    let index = match open.iter().position(|(opened, _)| opened == folder) {
+        Some(index) => index,
+        None => {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let descriptor = rustix::fs::open(folder, flags, Mode::empty())?;
+            if open.len() >= FOLDERS_OPEN_MAX {
+                open.remove(0);
+            }
+            open.push((folder.to_owned(), descriptor));
+            open.len() - 1
+        }
+    };
+    let number = open.get(index).map_or(-1, |(_, descriptor)| descriptor.as_raw_fd());
+    Ok(Cow::Owned(Path::new("/proc/self/fd").join(number.to_string()).join(name)))
+}
 
 /// A listening socket on this address. What it accepts sends small answers at once (`TCP_NODELAY`
 /// is inherited, and the protocol number tells asyncio to set it as well): otherwise every second
@@ -42,9 +86,9 @@ pub fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 /// A listening socket at this path, for this account only. Nothing may be there yet.
 ///
 /// # Errors
-/// The path is too long or taken, or what else the system says.
+/// The path is taken, or what else the system says.
 pub fn listen_unix(path: &Path) -> io::Result<UnixListener> {
-    let listener = UnixListener::bind(path)?;
+    let listener = UnixListener::bind(within_reach(path)?)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
     // Bound with the standard library's backlog of 128; listening again only raises it.
@@ -192,6 +236,23 @@ mod tests {
 
     fn loopback(port: u16) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+    }
+
+    #[test]
+    fn a_socket_of_any_length_is_within_reach_and_follows_its_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("x".repeat(120));
+        let path = folder.join("socket");
+        assert!(within_reach(&path).is_err(), "there is no folder yet");
+        // The folder that comes later under this name is another one.
+        for _ in 0..2 {
+            fs::create_dir(&folder).unwrap();
+            let listener = listen_unix(&path).unwrap();
+            std::os::unix::net::UnixStream::connect(within_reach(&path).unwrap()).unwrap();
+            assert!(listener.accept().is_ok() && path.exists());
+            fs::remove_dir_all(&folder).unwrap();
+        }
+        assert_eq!(within_reach(Path::new("/run/s")).unwrap(), Path::new("/run/s"));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Process {
     pub start_ticks: u64,
     /// Whether it has ended and nobody has waited for it yet.
     pub ended: bool,
+    /// Whether a signal has stopped it until another lets it go on.
+    pub stopped: bool,
     /// CPU time of itself and of the children that it waited for, user and system, in clock ticks.
     pub cpu_ticks: u64,
     /// Its threads.
@@ -147,6 +149,7 @@ fn parse(pid: u32, line: &str) -> Option<Process> {
         session: small(3)?,
         start_ticks: number(19)?,
         ended: matches!(*fields.first()?, "Z" | "X" | "x"),
+        stopped: *fields.first()? == "T",
         cpu_ticks: (11..=14).filter_map(number).fold(0, u64::saturating_add),
         threads: small(17)?,
         name: head.split_once('(')?.1.to_owned(),
@@ -164,6 +167,7 @@ mod tests {
         assert_eq!(parsed.name, "a) S 9 (b");
         assert_eq!((parsed.parent, parsed.session, parsed.ended), (1, 800, false));
         assert_eq!((parsed.cpu_ticks, parsed.threads, parsed.start_ticks), (100, 7, 555));
+        assert!(!parsed.stopped && parse(812, &line.replace(" R ", " T ")).unwrap().stopped);
         assert!(parse(1, "1 (x) Z 0 0").is_none(), "a cut line is no process");
     }
 

@@ -21,7 +21,7 @@ use crate::clock::{Clock, Moment};
 use crate::config::{App, Snapshot};
 use crate::domain::{Actor, CloseCode, Generation, SeatKey};
 use crate::identify::SessionId;
-use crate::launch::{Launch, Launcher, Started};
+use crate::launch::{Allowance, Launch, Launcher, Started};
 
 /// What a waiter gets: a lease of the seat, or why not.
 pub(super) type Answer = Result<Hold, Refusal>;
@@ -34,7 +34,7 @@ pub(super) enum Job {
     Watch(Arc<Started>),
     Probe(Arc<Started>, Arc<App>),
     EndProbe(Arc<SeatKey>, Generation),
-    Weigh(Arc<Started>),
+    Weigh(Arc<Started>, Allowance),
     Stop(Arc<Started>),
     Clean(Arc<Started>),
 }

@@ -13,7 +13,7 @@ use super::desk::{Desk, Job, Work};
 use super::event::{Event, News};
 use crate::config::App;
 use crate::domain::{Actor, Exit, Failure, Generation, SeatKey};
-use crate::launch::{Launch, Launcher, Started};
+use crate::launch::{Allowance, Launch, Launcher, Started};
 
 /// Where notes about seats go: whoever keeps the account. Must not wait.
 pub type NoteSink = Arc<dyn Fn(SeatNote) + Send + Sync>;
@@ -103,7 +103,7 @@ impl Driver {
                 Job::EndProbe(key, generation) => {
                     self.abort(&key, generation, ErrandKind::Probe);
                 }
-                Job::Weigh(started) => to_weigh.push(started),
+                Job::Weigh(started, allowance) => to_weigh.push((started, allowance)),
                 Job::Stop(started) => self.stop(started),
                 Job::Clean(started) => self.clean(started),
             }
@@ -152,13 +152,14 @@ impl Driver {
     }
 
     /// Measures all whose time has come in one blocking task.
-    fn weigh(&mut self, to_weigh: Vec<Arc<Started>>) {
-        let Some(first) = to_weigh.first() else { return };
+    fn weigh(&mut self, to_weigh: Vec<(Arc<Started>, Allowance)>) {
+        let Some((first, _)) = to_weigh.first() else { return };
         let (key, generation) = (Arc::new(first.key.clone()), first.generation);
         let launcher = Arc::clone(&self.desk.launcher);
         let task = self.tasks.spawn_blocking(move || {
-            let weighed =
-                |started: &Arc<Started>| news_of(started, News::Weighed(launcher.usage(started)));
+            let weighed = |(started, allowance): &(Arc<Started>, Allowance)| {
+                news_of(started, News::Weighed(launcher.weigh(started, *allowance)))
+            };
             to_weigh.iter().map(weighed).collect()
         });
         let errand = Errand { key, generation, kind: ErrandKind::Weigh, task: task.clone() };

@@ -8,7 +8,7 @@ use super::activity::Activity;
 use super::rules::{Limits, SeatRules};
 use super::{Drain, Happening, Order, OrderRefused, Refusal};
 use crate::domain::{Actor, CloseCode, Exit, Failure, Generation, SeatKey};
-use crate::launch::{Started, Usage};
+use crate::launch::{Allowance, Started, Usage};
 
 /// The number of one request that waits. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,8 +179,13 @@ pub enum Action {
         /// Which launch.
         generation: Generation,
     },
-    /// Measure it: [`News::Weighed`].
-    Weigh(Arc<Started>),
+    /// Measure it, and hold it to what it may use: [`News::Weighed`].
+    Weigh {
+        /// What runs.
+        started: Arc<Started>,
+        /// What it may use.
+        allowance: Allowance,
+    },
     /// Ask it to end (TERM).
     Stop(Arc<Started>),
     /// End whatever is left of it (KILL) and forget it: [`News::Cleaned`].

@@ -208,6 +208,9 @@ impl fmt::Display for Why<'_> {
             StopReason::Lifetime => f.write_str("it ran for lifetime_max"),
             StopReason::Memory { used_bytes, limit_bytes } => {
                 let (used, limit) = (used_bytes / MIB, limit_bytes / MIB);
+                if used_bytes <= limit_bytes {
+                    return write!(f, "it wanted more memory than memory_max ({limit} MiB)");
+                }
                 write!(f, "it used {used} MiB of memory, more than memory_max ({limit} MiB)")
             }
             StopReason::Ordered(actor) => write!(f, "ordered by {actor}"),

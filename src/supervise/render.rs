@@ -10,7 +10,7 @@ use sha2::Sha256;
 use super::rules::{Limits, SeatRules};
 use crate::config::{App, Snapshot, User};
 use crate::domain::{Generation, SeatKey, UserName};
-use crate::launch::Launch;
+use crate::launch::{Allowance, Launch};
 
 /// What usher's own secret is made of, in bytes.
 pub const SECRET_BYTES: usize = 32;
@@ -45,7 +45,10 @@ pub(super) fn rules(snapshot: &Snapshot, key: &SeatKey) -> Option<Arc<SeatRules>
         idle_timeout_ms: app.idle_timeout_ms,
         untouched_timeout_ms: app.untouched_timeout_ms,
         lifetime_max_ms: app.lifetime_max_ms,
-        memory_max_bytes: app.memory_max_bytes,
+        allowance: Allowance {
+            cpu_max_millicores: app.cpu_max_millicores,
+            memory_max_bytes: app.memory_max_bytes,
+        },
         stop_grace_ms: app.stop_grace_ms,
         restart_attempts_max: app.restart_attempts_max,
         restart_within_ms: app.restart_within_ms,
@@ -112,7 +115,7 @@ mod tests {
     const FILE: &str = "\
 directory: /srv
 apps:
-  main: { script: main.py, idle_timeout: 5m, memory_max: 2GiB, restart: { attempts: 2, within: 1m } }
+  main: { script: main.py, idle_timeout: 5m, memory_max: 2GiB, cpu_max: 0.5, restart: { attempts: 2, within: 1m } }
   lab: { command: [run, '{port}'], strip_prefix: true }
 users:
   - { name: kim, role: admin, addresses: [127.0.0.2], port: 8500 }
@@ -131,7 +134,8 @@ limits: { seats: 7, starts_at_once: 3, waiting_per_seat: 9 }
         assert_eq!(rules.role, Role::Admin);
         assert_eq!(rules.idle_timeout_ms, Some(300_000));
         assert_eq!(rules.untouched_timeout_ms, Some(8 * 3_600_000));
-        assert_eq!(rules.memory_max_bytes, Some(2 << 30));
+        assert_eq!(rules.allowance.memory_max_bytes, Some(2 << 30));
+        assert_eq!(rules.allowance.cpu_max_millicores, Some(500));
         assert_eq!((rules.restart_attempts_max, rules.restart_within_ms), (2, 60_000));
         assert!(super::rules(&snapshot, &key("박", "lab")).is_none(), "not granted");
         assert!(super::rules(&snapshot, &key("lee", "main")).is_none(), "nobody");

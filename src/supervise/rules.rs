@@ -2,6 +2,7 @@
 //! configuration by `render`; the machine knows nothing of files, programs or ports.
 
 use crate::domain::{Failure, Role};
+use crate::launch::Allowance;
 
 /// A start or a ready seat that failed waits at most this long for its next try.
 pub const CRASH_BACKOFF_MAX_MS: u64 = 30_000;
@@ -21,7 +22,7 @@ pub const QUIET_MS: u64 = 1_000;
 pub const EXAMINE_MS: u64 = 10_000;
 /// Between two measurements of a seat's memory and CPU.
 pub const WEIGH_MS: u64 = 5_000;
-/// The same where a decision hangs on it: with a memory limit, or shortly before a stop.
+/// The same where something hangs on it: with a limit on either, or shortly before a stop.
 pub const WEIGH_OFTEN_MS: u64 = 1_000;
 /// A measurement that has not come back after so long is taken for lost.
 pub const WEIGH_LOST_MS: u64 = 30_000;
@@ -75,8 +76,8 @@ pub struct SeatRules {
     pub untouched_timeout_ms: Option<u64>,
     /// From the launch; `None`: no limit.
     pub lifetime_max_ms: Option<u64>,
-    /// `None`: no limit.
-    pub memory_max_bytes: Option<u64>,
+    /// What it may use.
+    pub allowance: Allowance,
     /// From TERM to KILL.
     pub stop_grace_ms: u64,
     /// Failures within [`SeatRules::restart_within_ms`] before the seat is left failed.
@@ -95,7 +96,7 @@ impl SeatRules {
             idle_timeout_ms: None,
             untouched_timeout_ms: None,
             lifetime_max_ms: None,
-            memory_max_bytes: None,
+            allowance: Allowance::default(),
             stop_grace_ms: STRAY_GRACE_MAX_MS,
             restart_attempts_max: 1,
             restart_within_ms: 0,

@@ -73,6 +73,8 @@ pub struct SeatStatus {
     pub last_request_at: Option<Timestamp>,
     /// CPU over the last measurement, in cores.
     pub cpu_cores: Option<f64>,
+    /// Whether it is slowed down, for it wants more CPU than it may have.
+    pub is_slowed_down: bool,
     /// Memory at the last measurement.
     pub memory_bytes: Option<u64>,
     /// Threads at the last measurement.
@@ -207,6 +209,7 @@ impl Anchor {
             last_act_at: self.maybe_at(status.activity.last_act_at),
             last_request_at: self.maybe_at(status.activity.last_request_at),
             cpu_cores: status.cpu_millicores.map(|millicores| f64::from(millicores) / 1000.0),
+            is_slowed_down: status.is_slowed_down,
             memory_bytes: status.memory_bytes,
             threads: status.threads,
             open_files: status.open_files,

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use usher::clock::{Clock, Moment, Timestamp};
 use usher::config::App;
 use usher::domain::{Endpoint, Exit, Failure, LaunchKind, SeatKey};
-use usher::launch::{Launch, Launcher, Started, Usage};
+use usher::launch::{Allowance, Keeping, Launch, Launcher, Started, Usage};
 
 /// A clock for both kinds of time.
 pub(crate) struct HandClock {
@@ -99,8 +99,18 @@ impl Launcher for FakeLauncher {
         Vec::new()
     }
 
-    fn usage(&self, _: &Started) -> Option<Usage> {
-        Some(Usage { cpu_ms: 10, memory_bytes: 96_000_000, threads: 9, open_files: 20 })
+    fn keeping(&self) -> Keeping {
+        Keeping::Cgroup
+    }
+
+    fn weigh(&self, _: &Started, _: Allowance) -> Option<Usage> {
+        Some(Usage {
+            cpu_ms: 10,
+            memory_bytes: 96_000_000,
+            threads: 9,
+            open_files: 20,
+            is_slowed_down: false,
+        })
     }
 
     async fn log_tail(&self, key: &SeatKey, lines_max: usize) -> Vec<String> {

@@ -27,6 +27,8 @@ mod hostile;
 mod http;
 mod in_page;
 mod life;
+mod limits;
+mod long_paths;
 mod looks;
 mod page;
 mod paths;

@@ -183,6 +183,35 @@ async fn the_app_listens_on_loopback_only() {
     assert_eq!(listening, [format!("0100007F:{port:04X}")]);
 }
 
+/// 1.67 waits 0.3 s at the start for each place where secrets could be and are not, only to watch
+/// them; 1.39 watches them, too.
+const SECRETIVE: &str = r#"
+import streamlit as st
+from streamlit.runtime.secrets import secrets_singleton
+st.text(f"secret={st.secrets['greeting']}")
+st.text(f"watched={secrets_singleton._file_watchers_installed}")
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_read_and_not_watched_so_no_start_waits_for_them() {
+    let page = PAGE.replace("$APPS/page.py", "secretive.py");
+    for (release, launch) in [("167", "fork"), ("167", "spawn"), ("139", "fork"), ("139", "spawn")]
+    {
+        let page = page.replace("$PYTHON", &format!("$PYTHON{release}"));
+        let mut door = Door::closed(&page.replace("$LAUNCH", launch));
+        std::fs::create_dir(door.path(".streamlit")).expect("a folder");
+        std::fs::write(door.path(".streamlit/secrets.toml"), "greeting = \"hello\"\n")
+            .expect("secrets");
+        std::fs::write(door.path("secretive.py"), SECRETIVE).expect("a script");
+        door.start().await;
+        let session = Session::open(&door.jiyoung(), "/app/main/").await;
+        let told = ["secret", "watched"].map(|name| session.value(name));
+        let launched = door.seat("jiyoung", "main").await.expect("an entry")["launch"].clone();
+        assert_eq!(launched, launch);
+        assert_eq!(told, ["hello", "False"], "{release} {launch}");
+    }
+}
+
 fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

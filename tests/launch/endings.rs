@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::fixture::{Fixture, until, within};
 use usher::domain::Exit;
-use usher::launch::{Launcher, Started};
+use usher::launch::{Allowance, Launcher, Started};
 
 /// Beside itself a family: a child that ignores TERM, a daemon that left the session, and a child
 /// of its own session without the mark. Each writes its number to a file when it is there.
@@ -95,14 +95,14 @@ async fn kill_ends_everything_that_was_started() {
     let fixture = Fixture::new();
     let (started, family) = family(&fixture).await;
     assert!(family.iter().all(|pid| runs(*pid)));
-    assert!(fixture.launchers.usage(&started).unwrap().threads >= 4);
+    assert!(fixture.launchers.weigh(&started, Allowance::default()).unwrap().threads >= 4);
     within(fixture.launchers.kill(&started)).await;
     assert_eq!(family.map(runs), [false; 4], "when kill returns they are gone");
     assert_eq!(within(fixture.launchers.exited(&started)).await, Exit::Signal(9));
     // What is gone may be ended again.
     within(fixture.launchers.kill(&started)).await;
     within(fixture.launchers.stop(&started)).await;
-    assert_eq!(fixture.launchers.usage(&started), None);
+    assert_eq!(fixture.launchers.weigh(&started, Allowance::default()), None);
     fixture.launchers.forget(&started).await;
     fixture.launchers.forget(&started).await;
 }
@@ -150,7 +150,7 @@ time.sleep(1000)
 "#;
     let started = fixture.launchers.start(&fixture.python(program)).await.unwrap();
     until("it has worked", || fixture.path("there").exists()).await;
-    let usage = fixture.launchers.usage(&started).unwrap();
+    let usage = fixture.launchers.weigh(&started, Allowance::default()).unwrap();
     assert!(usage.memory_bytes > 64 << 20 && usage.memory_bytes < 128 << 20, "{usage:?}");
     assert!(usage.cpu_ms >= 290, "{usage:?}");
     assert_eq!(usage.threads, 2, "{usage:?}");

@@ -7,7 +7,7 @@ use crate::fixture::{Fixture, python, python_139, tcp, until, with, within};
 use crate::streamlit::get;
 use usher::config::{Connect, LaunchMode, Program};
 use usher::domain::{Endpoint, Exit, Failure, LaunchKind, UserName};
-use usher::launch::{Launch, Launcher, Started};
+use usher::launch::{Allowance, Launch, Launcher, Started};
 
 /// Runs where a test asks for it, and writes down what it sees.
 pub(crate) const APP: &str = r#"
@@ -237,7 +237,7 @@ async fn kill_ends_all_that_a_forked_seat_has_started_and_nothing_else() {
     let lee = by(&launch, "lee");
     let (first, relatives) = family(&fixture, &launch).await;
     let (second, others) = family(&fixture, &lee).await;
-    assert!(fixture.launchers.usage(&first).unwrap().threads >= 5);
+    assert!(fixture.launchers.weigh(&first, Allowance::default()).unwrap().threads >= 5);
     within(fixture.launchers.kill(&first)).await;
     assert_eq!(within(fixture.launchers.exited(&first)).await, Exit::Signal(9));
     assert!(!relatives.iter().chain(&first.pid).any(|pid| runs(*pid)), "they are gone");
@@ -313,13 +313,13 @@ async fn memory_is_what_the_others_do_not_share() {
         assert!(seen["modules"].as_array().unwrap().contains(&module.into()), "{module}");
     }
     for started in [&first, &second] {
-        let usage = fixture.launchers.usage(started).unwrap();
+        let usage = fixture.launchers.weigh(started, Allowance::default()).unwrap();
         let resident = resident_bytes(started.pid.unwrap());
         assert!(usage.memory_bytes > 4 << 20, "{usage:?}");
         assert!(usage.memory_bytes < resident / 2, "{usage:?} of {resident}");
         assert!(usage.cpu_ms < 5_000 && usage.open_files > 3, "{usage:?}");
         within(fixture.launchers.kill(started)).await;
-        assert_eq!(fixture.launchers.usage(started), None);
+        assert_eq!(fixture.launchers.weigh(started, Allowance::default()), None);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::fixture::{Fixture, free_port, listener, port_of, tcp, with, within};
 use crate::survivors::SERVER;
 use usher::config::{Connect, Program};
 use usher::domain::{Endpoint, Failure, LaunchKind};
-use usher::launch::{Launch, Launcher};
+use usher::launch::{Allowance, Launch, Launcher};
 
 #[tokio::test]
 async fn it_is_waited_for_until_the_health_path_says_so() {
@@ -110,7 +110,7 @@ async fn an_upstream_is_used_as_it_is() {
     assert_eq!((started.kind, started.pid), (LaunchKind::Upstream, None));
     assert_eq!(tcp(&started), address);
     assert!(!fixture.record().exists());
-    assert_eq!(fixture.launchers.usage(&started), None);
+    assert_eq!(fixture.launchers.weigh(&started, Allowance::default()), None);
     for _ in 0..2 {
         within(fixture.launchers.stop(&started)).await;
         within(fixture.launchers.kill(&started)).await;

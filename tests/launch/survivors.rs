@@ -4,7 +4,7 @@
 use crate::fixture::{Fixture, until, with, within};
 use usher::config::Connect;
 use usher::domain::{Exit, Failure};
-use usher::launch::Launcher;
+use usher::launch::{Allowance, Launcher};
 
 /// A web server that says who it is.
 pub(crate) const SERVER: &str = r#"
@@ -23,7 +23,9 @@ async fn a_recorded_seat_is_adopted_as_it_was() {
     fixture.start_again();
     assert_eq!(within(fixture.launchers.survivors()).await, std::slice::from_ref(&started));
     within(fixture.launchers.healthy(&launch.app, &started)).await.unwrap();
-    assert!(fixture.launchers.usage(&started).unwrap().memory_bytes > 1 << 20);
+    assert!(
+        fixture.launchers.weigh(&started, Allowance::default()).unwrap().memory_bytes > 1 << 20
+    );
     let tail = fixture.launchers.log_tail(&launch.key, 10).await;
     assert!(tail.iter().any(|line| line.contains("launch 1 of kim/main")), "{tail:?}");
     // Its port is known to be in use before it is asked for.

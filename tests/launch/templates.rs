@@ -11,7 +11,7 @@ use crate::fixture::{Fixture, python, until, with, within};
 use crate::fork::{APP, by, forked, parent, run};
 use usher::config::{App, LaunchMode, Program};
 use usher::domain::{Exit, Failure, LaunchKind};
-use usher::launch::{Launch, Launcher};
+use usher::launch::{Allowance, Launch, Launcher};
 
 /// A virtual environment with all the packages of the one under test, in which others may be put.
 struct Environment {
@@ -321,7 +321,7 @@ async fn the_next_usher_takes_over_templates_and_hears_how_their_seats_end() {
     let template = parent(first.pid.unwrap());
     fixture.start_again();
     assert_eq!(within(fixture.launchers.survivors()).await, std::slice::from_ref(&first));
-    assert!(fixture.launchers.usage(&first).unwrap().memory_bytes > 0);
+    assert!(fixture.launchers.weigh(&first, Allowance::default()).unwrap().memory_bytes > 0);
     prepare(&fixture, &[&launch.app]).await;
     let second = fixture.ready(&by(&launch, "lee")).await;
     assert_eq!(parent(second.pid.unwrap()), template);

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use usher::clock::{Clock, Moment, Timestamp};
 use usher::config::App;
 use usher::domain::{Endpoint, Exit, Failure, LaunchKind, SeatKey};
-use usher::launch::{Launch, Launcher, Started, Usage};
+use usher::launch::{Allowance, Keeping, Launch, Launcher, Started, Usage};
 
 /// Follows tokio's clock, which tests pause.
 pub(crate) struct TokioClock {
@@ -238,8 +238,12 @@ impl Launcher for FakeLauncher {
         std::mem::take(&mut self.inner.lock().survivors)
     }
 
-    fn usage(&self, started: &Started) -> Option<Usage> {
+    fn weigh(&self, started: &Started, _: Allowance) -> Option<Usage> {
         Some(self.inner.lock().processes[&started.generation.0].usage)
+    }
+
+    fn keeping(&self) -> Keeping {
+        Keeping::Cgroup
     }
 
     async fn log_tail(&self, _key: &SeatKey, lines_max: usize) -> Vec<String> {

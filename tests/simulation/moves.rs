@@ -245,7 +245,13 @@ fn missing() -> Failure {
 }
 
 fn usage(world: &World, memory_bytes: u64) -> Usage {
-    Usage { cpu_ms: world.now.0 / 100, memory_bytes, threads: 1, open_files: 1 }
+    Usage {
+        cpu_ms: world.now.0 / 100,
+        memory_bytes,
+        threads: 1,
+        open_files: 1,
+        is_slowed_down: false,
+    }
 }
 
 impl World {

@@ -113,7 +113,7 @@ impl Promises {
             | Action::SealIfUnused { .. }
             | Action::Retire { .. }
             | Action::Observe { .. }
-            | Action::Weigh(_)
+            | Action::Weigh { .. }
             | Action::Grant { .. }
             | Action::Refuse { .. }
             | Action::Reply(_)

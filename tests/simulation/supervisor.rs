@@ -508,6 +508,37 @@ async fn too_much_memory_ends_a_seat() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whom_the_system_ended_for_memory_was_stopped_and_did_not_crash() {
+    let house = house();
+    let lease = house.lease("kim").await;
+    let first = lease.generation();
+    let websocket = lease.into_websocket();
+    house.launcher.dies(first.0, Exit::OutOfMemory { limit_bytes: 1 << 30 });
+    assert_eq!(websocket.closed().await, CloseCode::SeatEnded);
+    house.supervisor.settled(&key("kim"), HELD_MS).await;
+    assert_eq!(house.noted(), ["launching", "ready", "stopping memory", "stopped memory"]);
+    let view = house.supervisor.view(&key("kim"));
+    assert!(matches!(view.rests_because, Some(StopReason::Memory { .. })), "{view:?}");
+    assert_eq!(view.failure, None);
+    assert!(house.lease("kim").await.generation() > first, "whoever wants it has it again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_slowed_down_computes_however_little_it_gets() {
+    let house = house();
+    let websocket = house.lease("kim").await.into_websocket();
+    let generation = websocket.lease().generation().0;
+    let slow = Usage { memory_bytes: 1, is_slowed_down: true, ..Usage::default() };
+    house.launcher.uses(generation, slow);
+    after(9 * 60_000).await;
+    let status = &house.supervisor.seats()[0];
+    assert!(status.is_slowed_down && status.state == SeatState::Ready, "{status:?}");
+    house.launcher.uses(generation, Usage { is_slowed_down: false, ..slow });
+    after(9 * 60_000).await;
+    assert_eq!(house.noted(), ["launching", "ready", "stopping untouched", "stopped untouched"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_can_be_cancelled_by_who_alone_waits() {
     let house = house();
     let permit = house.permit("kim");

@@ -9,7 +9,7 @@ use usher::clock::{Moment, Timestamp};
 use usher::domain::{
     Actor, AppSlug, Endpoint, Exit, Generation, LaunchKind, Role, SeatKey, SeatState, UserName,
 };
-use usher::launch::{Started, Usage};
+use usher::launch::{Allowance, Started, Usage};
 use usher::supervise::activity::Activity;
 use usher::supervise::event::{Action, Event, News, WaiterId};
 use usher::supervise::machine::Machine;
@@ -124,7 +124,7 @@ impl World {
             idle_timeout_ms: Some(1_800_000),
             untouched_timeout_ms: Some(7_200_000),
             lifetime_max_ms: self.lifetime_max_ms,
-            memory_max_bytes: Some(1 << 30),
+            allowance: Allowance { memory_max_bytes: Some(1 << 30), ..Allowance::default() },
             stop_grace_ms: 3_000,
             restart_attempts_max: 3,
             restart_within_ms: 600_000,
@@ -298,7 +298,7 @@ impl World {
                 let news = News::Observed(self.ready_of(&key, generation).activity);
                 return Some(Event::Of { key, generation, news });
             }
-            Action::Weigh(started) => self.process_of(&started).weighing = true,
+            Action::Weigh { started, .. } => self.process_of(&started).weighing = true,
             Action::Stop(started) => {
                 let process = self.process_of(&started);
                 assert!(!process.cleaning, "asked to end after it was killed");

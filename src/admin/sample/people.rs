@@ -100,6 +100,8 @@ fn seat_line(place: usize, name: &str, state: SeatState) -> SeatLine {
         for_s: 2_520.0 * (place + 1) as f64,
         pid: (runs || state == SeatState::Stopping).then_some(41_200 + place as u32 * 31),
         cpu_cores: runs.then_some([0.02, 0.34, 0.0, 1.82][place % 4]),
+        cpu_max: (place % 2 == 1).then(|| "1.5".to_owned()),
+        is_slowed_down: runs && place % 4 == 3,
         memory_bytes: runs.then_some(96_000_000 + place as u64 * 41_000_000),
         memory_max_bytes: (place % 2 == 1).then_some(2 << 30),
         tabs,
@@ -191,6 +193,7 @@ fn running(state: SeatState) -> Running {
         start_took_s: runs.then_some(0.43),
         requested_s: runs.then_some(8.0),
         failures: u32::from(!runs) * 3,
+        limits_kept: runs.then_some("measured"),
     }
 }
 

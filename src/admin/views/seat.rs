@@ -14,6 +14,7 @@ use super::{Range, title_of};
 use crate::clock::Timestamp;
 use crate::config::Snapshot;
 use crate::domain::{SeatKey, SeatState};
+use crate::launch::Keeping;
 use crate::operate::{InForce, rfc3339};
 use crate::pages::words;
 use crate::store::{EventQuery, Limit, SeatPoint, Series, VisitQuery};
@@ -36,6 +37,8 @@ pub(in crate::admin) struct Running {
     pub(in crate::admin) requested_s: Option<f64>,
     /// Failures that count for `restart`.
     pub(in crate::admin) failures: u32,
+    /// How its limits are kept, `cgroup` or `measured`; none: it has no limit.
+    pub(in crate::admin) limits_kept: Option<&'static str>,
 }
 
 /// The page.
@@ -58,7 +61,9 @@ pub(in crate::admin) struct SeatPage {
 }
 
 impl Running {
-    fn new(seat: &SeatStatus, snapshot: &Snapshot, now: Timestamp) -> Self {
+    fn new(seat: &SeatStatus, keeping: &Keeping, snapshot: &Snapshot, now: Timestamp) -> Self {
+        let app = snapshot.app(seat.key.app.as_str());
+        let has_limit = app.is_some_and(|app| app.has_limit());
         let took_s = |from: Timestamp, to: Timestamp| (to.0 - from.0).max(0) as f64 / 1000.0;
         Self {
             line: SeatLine::new(seat, snapshot, now),
@@ -71,6 +76,7 @@ impl Running {
                 .map(|(launched, ready)| took_s(launched, ready)),
             requested_s: seat.last_request_at.map(|at| ago_s(at, now)),
             failures: seat.failures,
+            limits_kept: has_limit.then(|| keeping.as_str()),
         }
     }
 }
@@ -93,7 +99,9 @@ impl Admin {
             title: title_of(snapshot, &app),
             state: state.as_str(),
             actions: actions(state, tabs),
-            running: status.as_ref().map(|seat| Running::new(seat, snapshot, now)),
+            running: status
+                .as_ref()
+                .map(|seat| Running::new(seat, &supervisor.keeping(), snapshot, now)),
             range,
             ranges: Range::words(),
             charts: self.seat_charts(snapshot, key, range.span_ms).await,

@@ -29,6 +29,10 @@ pub(in crate::admin) struct SeatLine {
     pub(in crate::admin) for_s: f64,
     pub(in crate::admin) pid: Option<u32>,
     pub(in crate::admin) cpu_cores: Option<f64>,
+    /// In cores, as the file may say it.
+    pub(in crate::admin) cpu_max: Option<String>,
+    /// It wants more CPU than it may have.
+    pub(in crate::admin) is_slowed_down: bool,
     pub(in crate::admin) memory_bytes: Option<u64>,
     pub(in crate::admin) memory_max_bytes: Option<u64>,
     /// Open tabs.
@@ -81,6 +85,11 @@ pub(in crate::admin) fn actions(state: SeatState, tabs: u32) -> Vec<&'static str
     actions.iter().map(|action| action.as_str()).collect()
 }
 
+/// Thousandths of a core as cores.
+fn cores(millicores: u32) -> String {
+    (f64::from(millicores) / 1000.0).to_string()
+}
+
 /// How long it is until something, in seconds; whole minutes beyond the first two.
 fn until_s(at: Timestamp, now: Timestamp) -> f64 {
     let seconds = ((at.0 - now.0).max(0) / 1000) as f64;
@@ -100,6 +109,8 @@ impl SeatLine {
             for_s: ago_s(seat.since, now),
             pid: seat.pid,
             cpu_cores: seat.cpu_cores,
+            cpu_max: app.and_then(|app| app.cpu_max_millicores).map(cores),
+            is_slowed_down: seat.is_slowed_down,
             memory_bytes: seat.memory_bytes,
             memory_max_bytes: app.and_then(|app| app.memory_max_bytes),
             tabs: seat.websockets,

@@ -9,7 +9,7 @@ use crate::config::kinds::{AppName, Scalar as _};
 use crate::config::report::{quoted, wrong};
 use crate::config::scope::Scope;
 use crate::config::table::Key;
-use crate::config::{App, Connect, Program};
+use crate::config::{App, Connect, Program, SEAT_SOCKET_BYTES, SOCKET_PATH_BYTES_MAX};
 use crate::domain::AppSlug;
 
 /// What `{…}` stands for in a command.
@@ -62,6 +62,24 @@ pub(super) fn read<'c>(scope: &Scope<'c>, base: &Base) -> Vec<Draft<'c>> {
         one(inner, slug, base)
     };
     scope.named(&top::APPS).into_iter().map(draft).collect()
+}
+
+/// Tells where a program is to bind a socket by itself whose path is too long for that.
+pub(super) fn check_sockets(drafts: &[Draft<'_>], state_dir: &Path) {
+    let most = SOCKET_PATH_BYTES_MAX - SEAT_SOCKET_BYTES;
+    let has = state_dir.as_os_str().len();
+    if has <= most {
+        return;
+    }
+    for draft in drafts {
+        if (draft.kind, draft.connect) == (Some(Kind::Command), Some(Connect::Unix)) {
+            let sentence = format!(
+                "the path of the program's socket would be too long: `state_dir` has {has} bytes"
+            );
+            let hint = format!("use `connect: tcp`, or a `state_dir` of at most {most} bytes");
+            draft.scope.problem(&app::CONNECT, wrong(sentence, hint));
+        }
+    }
 }
 
 /// The apps, if nothing is wrong with any.

@@ -214,6 +214,12 @@ impl Scalar for Attempts {
 /// Cores of the machine, in thousandths.
 pub(in crate::config) struct Cores;
 
+/// With less, an app does not answer a question about its health in time, or takes minutes to end.
+const MILLICORES_MIN: u32 = 50;
+/// More than any machine has. Not the number of this one's cores: the file may be checked on
+/// another, and a limit that is no limit does no harm; `usher doctor` says so.
+const MILLICORES_MAX: u32 = 4_096_000;
+
 impl Scalar for Cores {
     type Value = u32;
 
@@ -223,7 +229,7 @@ impl Scalar for Cores {
 
     fn parse(&self, text: &str, plain: bool) -> Result<u32, Wrong> {
         let refused = || {
-            let hint = "at least 0.01, at most 4096, at most three digits behind the point";
+            let hint = "at least 0.05, at most 4096, at most three digits behind the point";
             wrong(format!("must be {}, not {}", self.expected(), quoted(text)), hint)
         };
         let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
@@ -233,7 +239,11 @@ impl Scalar for Cores {
         let whole: u32 = whole.parse().map_err(|_| refused())?;
         let part: u32 = format!("{part:0<3}").parse().map_err(|_| refused())?;
         let millicores = whole * 1000 + part;
-        if (10..=4_096_000).contains(&millicores) { Ok(millicores) } else { Err(refused()) }
+        if (MILLICORES_MIN..=MILLICORES_MAX).contains(&millicores) {
+            Ok(millicores)
+        } else {
+            Err(refused())
+        }
     }
 
     fn show(&self, value: &u32) -> String {
@@ -242,7 +252,7 @@ impl Scalar for Cores {
     }
 
     fn schema(&self) -> Json {
-        json!({ "type": "number", "minimum": 0.01, "maximum": 4096 })
+        json!({ "type": "number", "minimum": 0.05, "maximum": 4096 })
     }
 }
 

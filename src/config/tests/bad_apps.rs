@@ -136,11 +136,11 @@ const ROWS: &[(&str, &[&str])] = &[
     ]),
     ("apps: {main: {script: s.py, cpu_max: 0}}
 @users", &[
-        "1:38: apps.main.cpu_max: must be a number of cores such as 0.5 or 2, not `0` (at least 0.01, at most 4096, at most three digits behind the point)",
+        "1:38: apps.main.cpu_max: must be a number of cores such as 0.5 or 2, not `0` (at least 0.05, at most 4096, at most three digits behind the point)",
     ]),
     ("apps: {main: {script: s.py, cpu_max: 1.2345}}
 @users", &[
-        "1:38: apps.main.cpu_max: must be a number of cores such as 0.5 or 2, not `1.2345` (at least 0.01, at most 4096, at most three digits behind the point)",
+        "1:38: apps.main.cpu_max: must be a number of cores such as 0.5 or 2, not `1.2345` (at least 0.05, at most 4096, at most three digits behind the point)",
     ]),
     (r#"apps: {main: {script: s.py, title: "a\nb"}}
 @users"#, &[
@@ -163,6 +163,12 @@ const ROWS: &[(&str, &[&str])] = &[
 @users", &[
         "1:36: apps.main.ports: must be a range of ports such as 8501-8999, not `8501-8501-8502`",
         "1:61: apps.main.connect: must be one of tcp, unix, not `UNIX` (did you mean `unix`?)",
+    ]),
+    // Streamlit is given its socket; another program has to bind it by its path.
+    ("apps: {main: {script: s.py, connect: unix}, own: {command: [s, '{socket}'], connect: unix}}
+state_dir: /srv/a-folder-with-a-name-that-is-so-long/that-no-socket-has-room-in-it-at-all
+@users", &[
+        "1:86: apps.own.connect: the path of the program's socket would be too long: `state_dir` has 78 bytes (use `connect: tcp`, or a `state_dir` of at most 72 bytes)",
     ]),
     ("apps: {main: {script: s.py, preload: pandas}}
 @users", &[

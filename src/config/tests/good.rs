@@ -247,7 +247,7 @@ tls: {certificate: cert.pem, key: key.pem, certificates: [{certificate: b.pem, k
 oidc: {issuer: 'https://login.example.com/x', client_id: usher, client_secret_file: secret}
 ",
     );
-    let snapshot = Snapshot::parse_without(&[], &root.join("conf/usher.yaml"), &text)
+    let snapshot = Snapshot::parse(&root.join("conf/usher.yaml"), &text)
         .unwrap_or_else(|problems| panic!("{problems:?}"));
     assert_eq!(snapshot.base, root);
     let program = |index: usize| match &snapshot.apps[index].program {

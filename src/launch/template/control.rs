@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use crate::domain::Exit;
 use crate::launch::members::Identity;
 use crate::platform::passing;
+use crate::platform::sockets::within_reach;
 
 /// The protocol that is spoken here.
 pub(super) const PROTOCOL: u32 = 1;
@@ -212,7 +213,7 @@ async fn ask(
     request: &[u8],
 ) -> io::Result<(Description, tokio::io::BufReader<tokio::net::UnixStream>)> {
     let asked = async {
-        let mut stream = tokio::net::UnixStream::connect(socket).await?;
+        let mut stream = tokio::net::UnixStream::connect(within_reach(socket)?).await?;
         stream.write_all(request).await?;
         let mut reader = tokio::io::BufReader::new(stream);
         match next(&mut reader).await? {
@@ -238,7 +239,7 @@ impl Exchange {
     /// # Errors
     /// Nobody listens there.
     pub(in crate::launch) fn begin(socket: &Path, given: [BorrowedFd<'_>; 3]) -> io::Result<Self> {
-        let stream = UnixStream::connect(socket)?;
+        let stream = UnixStream::connect(within_reach(socket)?)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
         passing::send(&stream, b"{\"op\":\"fork\",\"hold\":true}\n", &given)?;

@@ -99,11 +99,6 @@ impl Egg {
     fn lay(home: &Home, recipe: &Recipe) -> Result<Self, NotHatched> {
         let number = home.next_number();
         let socket = home.shared.template_socket_path(number);
-        let most = sockets::SOCKET_PATH_BYTES_MAX;
-        if socket.as_os_str().len() > most {
-            let cause = format!("{} is longer than {most} bytes; move state_dir", socket.display());
-            return Err(NotHatched::Refused(cause));
-        }
         let mark = environment::template_mark(&home.shared.state_name(), number);
         let mut egg = Self {
             shared: Arc::clone(&home.shared),
@@ -235,7 +230,9 @@ impl Egg {
         let exit = self.shared.processes.exit_of(identity);
         match tokio::time::timeout(EXIT_TIMEOUT, exit).await.unwrap_or(Exit::Unknown) {
             Exit::Unknown => "it fell silent".to_owned(),
-            exit @ (Exit::Code(_) | Exit::Signal(_)) => format!("it ended with {exit}"),
+            exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory { .. }) => {
+                format!("it ended with {exit}")
+            }
         }
     }
 }

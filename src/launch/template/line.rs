@@ -319,7 +319,7 @@ impl Keeper {
         }
         let exited = self.home.shared.processes.exit_of(template.birth.identity);
         match tokio::time::timeout(EXIT_TIMEOUT, exited).await.unwrap_or(Exit::Unknown) {
-            exit @ (Exit::Code(_) | Exit::Signal(_)) => exit.to_string(),
+            exit @ (Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory { .. }) => exit.to_string(),
             Exit::Unknown => "nobody knows how".to_owned(),
         }
     }

@@ -54,7 +54,9 @@ impl Desk {
             Action::EndProbe { key, generation } => {
                 inner.jobs.push(Job::EndProbe(key, generation));
             }
-            Action::Weigh(started) => inner.jobs.push(Job::Weigh(started)),
+            Action::Weigh { started, allowance } => {
+                inner.jobs.push(Job::Weigh(started, allowance));
+            }
             Action::Stop(started) => inner.jobs.push(Job::Stop(started)),
             Action::Clean(started) => inner.jobs.push(Job::Clean(started)),
             Action::SealIfUnused { key, generation } => {

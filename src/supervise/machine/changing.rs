@@ -37,6 +37,7 @@ impl Machine {
     fn rules_changed(&mut self, now: Moment, seat: &mut Seat, rules: &Arc<SeatRules>) {
         let role_changed = seat.rules.role != rules.role;
         let launch_changed = seat.rules.fingerprint != rules.fingerprint;
+        let allowance_changed = seat.rules.allowance != rules.allowance;
         seat.rules = Arc::clone(rules);
         match &mut seat.state {
             State::Absent | State::Queued => {}
@@ -54,6 +55,9 @@ impl Machine {
                 let is_news = outdated && !ready.outdated;
                 ready.outdated = outdated;
                 ready.look_at = Some(now);
+                if allowance_changed && ready.weigh_at.is_some() {
+                    ready.weigh_at = Some(now);
+                }
                 if is_news {
                     self.note(seat, Happening::Outdated, Actor::Usher);
                 }

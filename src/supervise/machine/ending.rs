@@ -137,12 +137,22 @@ impl Machine {
         match &mut seat.state {
             State::Probing(_) => {
                 let fault = self.start_failed(now, seat, Failure::ExitedEarly(exit));
-                self.begin_cleaning(now, seat, fault, exit);
+                self.begin_cleaning(now, seat, exit, None, Some(fault));
             }
-            State::Ready(_) => {
-                let fault = self.crashed(now, seat, Failure::Crashed(exit));
-                self.begin_cleaning(now, seat, fault, exit);
-            }
+            State::Ready(_) => match exit {
+                // As if usher had measured it: that is a stop, no crash.
+                Exit::OutOfMemory { limit_bytes } => {
+                    let reason = StopReason::Memory { used_bytes: limit_bytes, limit_bytes };
+                    let what = Happening::Stopping { reason: reason.clone() };
+                    self.note(seat, what, Actor::Usher);
+                    self.retire(seat, CloseCode::SeatEnded);
+                    self.begin_cleaning(now, seat, exit, Some(reason), None);
+                }
+                Exit::Code(_) | Exit::Signal(_) | Exit::Unknown => {
+                    let fault = self.crashed(now, seat, Failure::Crashed(exit));
+                    self.begin_cleaning(now, seat, exit, None, Some(fault));
+                }
+            },
             State::Stopping(stopping) => {
                 stopping.exit.get_or_insert(exit);
                 if let Phase::Terminating { started, .. } = &stopping.phase {
@@ -158,7 +168,14 @@ impl Machine {
         }
     }
 
-    fn begin_cleaning(&mut self, now: Moment, seat: &mut Seat, fault: Fault, exit: Exit) {
+    fn begin_cleaning(
+        &mut self,
+        now: Moment,
+        seat: &mut Seat,
+        exit: Exit,
+        reason: Option<StopReason>,
+        fault: Option<Fault>,
+    ) {
         let (started, launched_at) = match &seat.state {
             State::Probing(probing) => (Arc::clone(&probing.started), probing.launched_at),
             State::Ready(ready) => (Arc::clone(&ready.started), ready.launched_at),
@@ -175,8 +192,8 @@ impl Machine {
             phase: self.clean(now, &started),
             launched_at,
             stopping_at: now,
-            reason: None,
-            fault: Some(fault),
+            reason,
+            fault,
             exit: Some(exit),
         };
         seat.enter(now, State::Stopping(stopping));

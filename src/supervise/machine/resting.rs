@@ -12,7 +12,7 @@ use super::Machine;
 use super::seat::{Ready, Seat, State};
 use crate::clock::Moment;
 use crate::domain::{Actor, CloseCode, Failure, StopReason};
-use crate::launch::Usage;
+use crate::launch::{Allowance, Usage};
 use crate::supervise::activity::Activity;
 use crate::supervise::event::Action;
 use crate::supervise::rules::{
@@ -42,7 +42,8 @@ impl Machine {
         }
         if ready.weigh_at.is_some_and(|at| at <= now) {
             ready.weigh_at = Some(now.plus_ms(WEIGH_LOST_MS));
-            self.actions.push(Action::Weigh(Arc::clone(&ready.started)));
+            let started = Arc::clone(&ready.started);
+            self.actions.push(Action::Weigh { started, allowance: seat.rules.allowance });
         }
     }
 
@@ -92,16 +93,19 @@ impl Machine {
             ready.memory_bytes = Some(usage.memory_bytes);
             ready.threads = Some(usage.threads);
             ready.open_files = Some(usage.open_files);
+            ready.is_slowed_down = usage.is_slowed_down;
             ready.meter.add(now, usage.cpu_ms);
-            if ready.meter.computes() {
+            // Who is slowed down computes, however little it gets.
+            if ready.meter.computes() || usage.is_slowed_down {
                 ready.computed_at = Some(now);
             }
         }
         let may_stop_soon = ready.look_at.is_some_and(|at| at <= now.plus_ms(2 * WEIGH_MS));
-        let often = seat.rules.memory_max_bytes.is_some() || may_stop_soon;
+        let has_limit = seat.rules.allowance != Allowance::default();
+        let often = has_limit || may_stop_soon;
         ready.weigh_at = Some(now.plus_ms(if often { WEIGH_OFTEN_MS } else { WEIGH_MS }));
         if let (Some(used_bytes), Some(limit_bytes)) =
-            (ready.memory_bytes, seat.rules.memory_max_bytes)
+            (ready.memory_bytes, seat.rules.allowance.memory_max_bytes)
             && used_bytes > limit_bytes
             && self.draining.is_none()
         {

@@ -67,6 +67,8 @@ pub(super) struct Ready {
     pub(super) activity: Activity,
     pub(super) kept_at: Option<Moment>,
     pub(super) meter: CpuMeter,
+    /// Whether it was, when it was measured last, for it wants more CPU than it may have.
+    pub(super) is_slowed_down: bool,
     pub(super) computed_at: Option<Moment>,
     pub(super) memory_bytes: Option<u64>,
     pub(super) threads: Option<u32>,

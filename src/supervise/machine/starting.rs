@@ -204,6 +204,7 @@ impl Machine {
             activity: Activity::default(),
             kept_at: None,
             meter: CpuMeter::default(),
+            is_slowed_down: false,
             computed_at: None,
             memory_bytes: None,
             threads: None,

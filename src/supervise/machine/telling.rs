@@ -38,6 +38,8 @@ pub struct Status {
     pub activity: Activity,
     /// CPU use between the last two measurements, in thousandths of a core.
     pub cpu_millicores: Option<u32>,
+    /// Whether it was slowed down at the last measurement, for it wants more CPU than it may have.
+    pub is_slowed_down: bool,
     /// Memory at the last measurement.
     pub memory_bytes: Option<u64>,
     /// Threads at the last measurement.
@@ -152,6 +154,7 @@ impl Machine {
             ready_at: Some(ready.ready_at),
             activity: ready.activity,
             cpu_millicores: ready.meter.millicores(),
+            is_slowed_down: ready.is_slowed_down,
             memory_bytes: ready.memory_bytes,
             threads: ready.threads,
             open_files: ready.open_files,
@@ -194,6 +197,7 @@ impl Status {
             waiting: 0,
             activity: Activity::default(),
             cpu_millicores: None,
+            is_slowed_down: false,
             memory_bytes: None,
             threads: None,
             open_files: None,

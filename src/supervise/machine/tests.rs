@@ -8,7 +8,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::domain::{
     Actor, AppSlug, Endpoint, Failure, Generation, LaunchKind, Role, SeatKey, SeatState, UserName,
 };
-use crate::launch::Started;
+use crate::launch::{Allowance, Started};
 use crate::supervise::Order;
 use crate::supervise::activity::Activity;
 use crate::supervise::event::{Action, Event, News, WaiterId};
@@ -31,7 +31,7 @@ pub(crate) fn rules() -> SeatRules {
         idle_timeout_ms: None,
         untouched_timeout_ms: None,
         lifetime_max_ms: None,
-        memory_max_bytes: None,
+        allowance: Allowance::default(),
         stop_grace_ms: 3_000,
         restart_attempts_max: 5,
         restart_within_ms: 600_000,
