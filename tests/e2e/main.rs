@@ -18,6 +18,7 @@ mod access;
 mod admin;
 mod attacks;
 mod broken_apps;
+mod chaos;
 mod cold;
 mod control;
 mod fork;
