@@ -15,6 +15,7 @@
 mod rig;
 
 mod access;
+mod activity;
 mod admin;
 mod attacks;
 mod broken_apps;
@@ -26,6 +27,7 @@ mod front;
 mod headers;
 mod hostile;
 mod http;
+mod hundred;
 mod in_page;
 mod life;
 mod looks;
