@@ -113,6 +113,7 @@ async fn whatever_happens_nobody_gets_anothers_seat_and_nothing_is_left() {
     for person in people {
         person.await.expect("a person's task");
     }
+    stage.assert_unbroken();
     // A port that one usher loses is back at the next: this one starts everything twice.
     everybody_is_served(&door, &stage).await;
     for guest in 0..GUESTS {

@@ -111,10 +111,15 @@ impl Stage {
         lines.collect::<Vec<_>>().join("\n")
     }
 
+    /// Passes only if no promise was broken so far.
+    pub(super) fn assert_unbroken(&self) {
+        let broken = self.broken.lock().expect("no panic").clone();
+        assert!(broken.is_empty(), "{broken:#?}\n{}", self.told());
+    }
+
     /// Passes only if no promise was broken, and if it was chaos indeed.
     pub(super) fn assert_well(&self) {
-        let broken = self.broken.lock().expect("no panic");
-        assert!(broken.is_empty(), "{broken:#?}");
+        self.assert_unbroken();
         let counts = self.counts.lock().expect("no panic");
         for needed in ["answers of the own app", "WebSockets of the own app", "Streamlit runs"] {
             assert!(
