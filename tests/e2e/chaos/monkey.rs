@@ -20,6 +20,8 @@ pub(super) struct Monkey {
     plan: Plan,
     /// The deeds to come, in the order that was drawn: each has its turn.
     deck: Vec<Deed>,
+    /// Those that were done, for who has to find out what went wrong.
+    done: Vec<String>,
     /// What will go on by itself.
     stopped: Vec<JoinHandle<()>>,
 }
@@ -68,12 +70,20 @@ const DEEDS: [Deed; 21] = [
 
 impl Monkey {
     pub(super) fn new(random: Random, stage: Arc<Stage>) -> Self {
-        Self { random, stage, plan: Plan::default(), deck: Vec::new(), stopped: Vec::new() }
+        Self {
+            random,
+            stage,
+            plan: Plan::default(),
+            deck: Vec::new(),
+            done: Vec::new(),
+            stopped: Vec::new(),
+        }
     }
 
     pub(super) async fn do_something(&mut self, door: &mut Door) {
         let deed = self.draw();
         self.stage.count(&format!("deed {deed:?}"));
+        self.done.push(format!("{} {deed:?}", jiff::Timestamp::now()));
         match deed {
             Deed::EndSeat => self.end_one(watch::Marked::is_seat),
             Deed::EndTemplate => self.end_one(|found| !found.is_seat()),
@@ -244,5 +254,13 @@ impl Monkey {
         let order = self.random.pick(&["start", "stop", "restart"]);
         let app = self.random.pick(&["main", "tool"]);
         let _ = door.run(&["seat", order, &guest, app]).await;
+    }
+}
+
+impl Drop for Monkey {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the last deeds: {:#?}", &self.done[self.done.len().saturating_sub(8)..]);
+        }
     }
 }
