@@ -121,7 +121,13 @@ impl Stage {
     pub(super) fn assert_well(&self) {
         self.assert_unbroken();
         let counts = self.counts.lock().expect("no panic");
-        for needed in ["answers of the own app", "WebSockets of the own app", "Streamlit runs"] {
+        const NEEDED: [&str; 4] = [
+            "answers of the own app",
+            "WebSockets of the own app",
+            "Streamlit runs",
+            "looks at an undisturbed usher",
+        ];
+        for needed in NEEDED {
             assert!(
                 counts.get(needed).is_some_and(|count| *count >= 20),
                 "few {needed}: {counts:?}"

@@ -108,7 +108,10 @@ impl Watch {
             *self = Self { since: Some(since), ..Self::default() };
         }
         let found = marked(stage.folder());
-        let Some(known) = known(admin).await else { return };
+        let Some(known) = known(admin).await else {
+            stage.count("looks without an answer");
+            return;
+        };
         let listen = listening(stage.ports());
         if stage.undisturbed_for(SETTLED_WITHIN) != Some(since) {
             return;
