@@ -201,6 +201,7 @@ async fn build(
     };
     let supervisor =
         record::supervise(&snapshot, &clock, Arc::clone(&launchers) as _, secret, &account);
+    record::recall(&snapshot, &supervisor, &books);
     let observer = record::observe(&snapshot, &supervisor, &books);
     let operations = Arc::new(Operations::new(Parts {
         in_force: InForce {

@@ -210,6 +210,12 @@ pub trait Launcher: Send + Sync {
     /// the first start: a process that is being started has no record yet.
     async fn survivors(&self) -> Vec<Started>;
 
+    /// What earlier ushers started and was found ended by [`Launcher::survivors`], each told once:
+    /// nobody saw it end.
+    fn vanished(&self) -> Vec<Started> {
+        Vec::new()
+    }
+
     /// These are the apps from now on: makes ready, in the background, what makes their starts
     /// quick, and lets go of what no app needs any more. Returns at once. To be called after
     /// [`Launcher::survivors`].

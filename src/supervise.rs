@@ -189,6 +189,13 @@ impl Supervisor {
         self.desk.follow(&Arc::new(key.clone()))
     }
 
+    /// How long starts took before this usher, newest first: what is usual outlives it.
+    pub fn recall(&self, starts: impl IntoIterator<Item = (SeatKey, u64)>) {
+        for (key, start_ms) in starts {
+            self.desk.tell(event::Event::Recall { key: Arc::new(key), start_ms });
+        }
+    }
+
     /// The seat as its person sees it.
     pub fn view(&self, key: &SeatKey) -> SeatView {
         self.desk.view(&Arc::new(key.clone()))

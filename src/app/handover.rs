@@ -31,6 +31,9 @@ const PREPARED_WITHIN: Duration = Duration::from_secs(20);
 /// For the new usher to adopt the seats and open its doors.
 const SERVING_WITHIN: Duration = Duration::from_secs(20);
 
+/// For a new usher that gives up to have ended.
+const ENDED_WITHIN: Duration = Duration::from_secs(5);
+
 /// For the answer to reach whoever asked.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -173,11 +176,15 @@ pub(super) async fn begin(
     let mut channel = UnixStream::from_std(ours).map_err(|error| error.to_string())?;
     match tokio::time::timeout(PREPARED_WITHIN, heard(&mut channel)).await {
         Ok(Ok(line)) if line == "prepared" => Ok(Successor { process, channel, answer: None }),
-        Ok(_) => Err(format!(
-            "{} ended without getting ready; its messages are in this log. Everything goes on as \
-             before",
-            binary.display()
-        )),
+        Ok(_) => {
+            // It holds the listening sockets until it is gone, and is waited for by nobody else.
+            process.gone(ENDED_WITHIN).await;
+            Err(format!(
+                "{} ended without getting ready; its messages are in this log. Everything goes on \
+                 as before",
+                binary.display()
+            ))
+        }
         Err(_) => {
             process.kill();
             Err(format!("{} did not get ready in time; it was ended", binary.display()))

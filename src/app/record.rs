@@ -6,9 +6,10 @@ use std::time::Duration;
 use crate::account::{Account, Books, EventFact, Settings, StartFact};
 use crate::clock::Clock;
 use crate::config::Snapshot;
-use crate::domain::SeatKey;
+use crate::domain::{AppSlug, SeatKey, UserName};
 use crate::launch::Launcher;
 use crate::observe::{Latest, Observer, SeatSample};
+use crate::store::{Limit, StartRow};
 use crate::supervise::{self, Happening, SeatNote, SeatStatus, Supervisor};
 
 /// For the rest of the account to be written when usher leaves.
@@ -32,6 +33,9 @@ pub(super) async fn close(books: Arc<Books>) {
     }
 }
 
+/// The latest starts of each app that are looked at when usher begins.
+const STARTS_RECALLED_MAX: usize = 1_000;
+
 /// The seats: a supervisor whose driver runs, and whose notes become events.
 pub(super) fn supervise(
     snapshot: &Arc<Snapshot>,
@@ -50,6 +54,26 @@ pub(super) fn supervise(
     });
     tokio::spawn(driver.run());
     supervisor
+}
+
+/// Tells the supervisor, in the background, how long the apps' latest starts took.
+pub(super) fn recall(snapshot: &Arc<Snapshot>, supervisor: &Supervisor, books: &Arc<Books>) {
+    let (snapshot, supervisor) = (Arc::clone(snapshot), supervisor.clone());
+    let reports = books.reports();
+    tokio::task::spawn_blocking(move || {
+        for app in &snapshot.apps {
+            match reports.starts(None, app.slug.as_str(), Limit::new(STARTS_RECALLED_MAX)) {
+                Ok(starts) => supervisor.recall(starts.iter().filter_map(seat_and_time)),
+                // A new state folder has no database yet, and a bad one is the writer's business.
+                Err(error) => log::debug!("earlier starts of {} are not known: {error}", app.slug),
+            }
+        }
+    });
+}
+
+fn seat_and_time(start: &StartRow) -> Option<(SeatKey, u64)> {
+    let (user, app) = (UserName::new(&start.user).ok()?, AppSlug::new(&start.app).ok()?);
+    Some((SeatKey { user, app }, start.start_ms))
 }
 
 fn keep_note(account: &Account, note: &SeatNote) {

@@ -20,6 +20,9 @@ use crate::supervise::SeatView;
 /// is wrong with the start at once, such as a missing script.
 const LAUNCH_JUDGED_WITHIN: Duration = Duration::from_millis(50);
 
+/// Who is in the queue for longer sees the waiting page, with their place.
+const QUEUED_FOR_A_MOMENT: Duration = Duration::from_millis(250);
+
 /// What usher can answer by itself.
 pub(super) enum Front {
     /// A file, whatever the seat does.
@@ -83,6 +86,13 @@ impl Gate {
             Err(refusal) if failed => Err(self.refused(permit.key(), refusal).await),
             Err(_) | Ok(_) => Ok(()),
         }
+    }
+
+    /// Whether a start that has begun waits for others for longer than a moment.
+    pub(super) async fn stays_in_queue(&self, permit: &SeatPermit) -> bool {
+        let mut seat = self.operations.supervisor().watch(permit.key());
+        let moved_on = seat.wait_for(|view| !view.is_queued());
+        tokio::time::timeout(QUEUED_FOR_A_MOMENT, moved_on).await.is_err()
     }
 
     /// An answer of usher's in the place of an app, counted as the app's.

@@ -67,6 +67,9 @@ impl Gate {
         let held_ms = if navigates { NAVIGATION_HELD_MS } else { REQUEST_HELD_MS };
         match supervisor.acquire(&permit, held_ms).await {
             Ok(lease) => self.pass(asking, permit, rest, lease),
+            Err(Refusal::TooSlow) if navigates && supervisor.view(permit.key()).is_queued() => {
+                Ok(Verdict::Answer(self.waiting(asking, &permit).await))
+            }
             Err(Refusal::TooSlow) if navigates => match self.front(asking, app, rest).await? {
                 // It was found out meanwhile where the app's Streamlit is.
                 Some(Front::Page(page) | Front::File(page)) => {
@@ -93,7 +96,7 @@ impl Gate {
 
     /// The index page of a seat, which a person who navigates gets before the seat is ready: its
     /// files come from usher too, and the page's requests and its WebSocket are held for what is
-    /// left of the start.
+    /// left of the start. Who stands in the queue gets the waiting page, which says where.
     async fn page(
         &self,
         asking: &Asking<'_>,
@@ -104,6 +107,9 @@ impl Gate {
         if supervisor.ready(&permit).is_none() {
             if asking.head.is_navigation() {
                 self.begin(&permit).await?;
+                if self.stays_in_queue(&permit).await {
+                    return Ok(Verdict::Answer(self.waiting(asking, &permit).await));
+                }
             } else if let Err(refusal) = supervisor.acquire(&permit, REQUEST_HELD_MS).await {
                 return Err(self.refused(permit.key(), refusal).await);
             }

@@ -224,6 +224,10 @@ impl Launcher for Launchers {
         seats
     }
 
+    fn vanished(&self) -> Vec<Started> {
+        self.shared.vanished()
+    }
+
     fn prepare(&self, apps: &[Arc<App>]) {
         self.templates.prepare(apps);
     }

@@ -43,6 +43,8 @@ pub(super) struct Shared {
     pub(super) origins: Origins,
     records: Records,
     log_files: Mutex<HashMap<SeatKey, PathBuf>>,
+    /// What was recorded and is gone; there are never more than records.
+    vanished: Mutex<Vec<Started>>,
 }
 
 impl Shared {
@@ -66,6 +68,7 @@ impl Shared {
             processes: Processes::new(name, Arc::clone(&clock)),
             records: Records::in_folder(state_dir.join("seats")),
             log_files: Mutex::default(),
+            vanished: Mutex::default(),
             clock,
             state_dir,
         })
@@ -154,6 +157,7 @@ impl Shared {
                 self.processes.end(&record.started);
             }
             self.clean(&record.started);
+            self.vanished.lock().push(record.started);
         }
         for record in &here {
             if let Endpoint::Tcp(address) = record.started.endpoint {
@@ -167,6 +171,11 @@ impl Shared {
         self.processes.end_strays(&adopted, &marks);
         self.remove_other_sockets(&adopted, &sockets);
         adopted
+    }
+
+    /// See [`super::Launcher::vanished`].
+    pub(super) fn vanished(&self) -> Vec<Started> {
+        std::mem::take(&mut *self.vanished.lock())
     }
 
     /// Notes where a seat's output goes.

@@ -7,8 +7,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::platform;
+
+/// Between two looks at a process that is about to end.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What a new usher was started with.
 pub struct Inherited {
@@ -27,6 +31,18 @@ impl Process {
     /// Its number.
     pub fn pid(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Returns when it is gone, as it is about to be; ends it if that takes longer than `limit`.
+    pub async fn gone(&mut self, limit: Duration) {
+        let gone = async {
+            while matches!(self.0.try_wait(), Ok(None)) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(limit, gone).await.is_err() {
+            self.kill();
+        }
     }
 
     /// Ends it, and returns when it is gone.

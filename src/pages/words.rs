@@ -7,6 +7,7 @@ pub const EVENT_KINDS: &[&str] = &[
     "seat_launching",
     "seat_ready",
     "seat_adopted",
+    "seat_gone",
     "seat_start_failed",
     "seat_crashed",
     "seat_stopping",

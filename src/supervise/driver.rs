@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
-use super::SeatNote;
 use super::desk::{Desk, Job, Work};
 use super::event::{Event, News};
+use super::{Happening, SeatNote};
 use crate::config::App;
 use crate::domain::{Actor, Exit, Failure, Generation, SeatKey};
 use crate::launch::{Allowance, Launch, Launcher, Started};
@@ -57,6 +57,7 @@ impl Driver {
         if !survivors.is_empty() {
             log::info!("{} seats outlived the usher before", survivors.len());
         }
+        self.desk.launcher.vanished().iter().for_each(|started| self.tell_gone(started));
         survivors.into_iter().for_each(|started| self.desk.adopt(started));
         self.desk.tell(Event::AdoptionOver);
         self.desk.prepare();
@@ -77,6 +78,17 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Every start has an end in the account, also one that nobody saw.
+    fn tell_gone(&self, started: &Started) {
+        self.tell(SeatNote {
+            at: self.desk.clock.wall(),
+            key: Arc::new(started.key.clone()),
+            generation: Some(started.generation),
+            what: Happening::Gone,
+            actor: Actor::Usher,
+        });
     }
 
     fn tell(&self, note: SeatNote) {

@@ -75,6 +75,13 @@ pub enum Event {
         /// The rules of the seats that the machine knows.
         rules: BTreeMap<Arc<SeatKey>, Arc<SeatRules>>,
     },
+    /// How long a start took before this usher, told newest first.
+    Recall {
+        /// Of which seat.
+        key: Arc<SeatKey>,
+        /// From the launch.
+        start_ms: u64,
+    },
     /// An earlier usher left this process.
     Adopt {
         /// What runs.

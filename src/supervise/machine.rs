@@ -127,6 +127,7 @@ impl Machine {
                 self.with_seat(&key, None, |machine, seat| machine.keep(now, seat, actor));
             }
             Event::Configured { limits, rules } => self.configured(now, limits, &rules),
+            Event::Recall { key, start_ms } => self.history.recall(&key, start_ms),
             Event::Adopt { started, age_ms, rules } => self.adopt(now, started, age_ms, rules),
             Event::AdoptionOver => self.adopting = false,
             Event::Drain(how) => self.drain(now, how),

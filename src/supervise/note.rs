@@ -43,6 +43,8 @@ pub enum Happening {
         /// How it came to be.
         kind: LaunchKind,
     },
+    /// A process of an earlier usher had ended by itself when this one looked for it.
+    Gone,
     /// A start failed.
     StartFailed {
         /// Why.
@@ -109,6 +111,7 @@ impl Happening {
             Happening::Launching => "seat_launching",
             Happening::Ready { .. } => "seat_ready",
             Happening::Adopted { .. } => "seat_adopted",
+            Happening::Gone => "seat_gone",
             Happening::StartFailed { .. } => "seat_start_failed",
             Happening::Crashed { .. } => "seat_crashed",
             Happening::Stopping { .. } => "seat_stopping",
@@ -133,6 +136,7 @@ impl Happening {
             Happening::Launching | Happening::Refused(_) => log::Level::Debug,
             Happening::Ready { .. }
             | Happening::Adopted { .. }
+            | Happening::Gone
             | Happening::Stopping { .. }
             | Happening::Stopped { .. }
             | Happening::Ordered(_)
@@ -156,6 +160,7 @@ impl fmt::Display for Happening {
             Happening::Adopted { kind } => {
                 write!(f, "taken over from the usher before ({})", kind.as_str())
             }
+            Happening::Gone => f.write_str("its process ended while no usher was running"),
             Happening::StartFailed { failure, failures, retry_after_ms } => {
                 write!(f, "the start failed: {failure}")?;
                 next_try(f, *failures, *retry_after_ms)

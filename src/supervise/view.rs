@@ -133,6 +133,13 @@ pub struct SeatView {
     pub rests_because: Option<StopReason>,
 }
 
+impl SeatView {
+    /// Whether its start waits for those of others.
+    pub fn is_queued(&self) -> bool {
+        self.queue_place.is_some()
+    }
+}
+
 /// How moments are told as times of day. It stays as it is unless the wall clock was set: the
 /// same moment has to be told as the same time again, or everything would look changed.
 #[derive(Clone, Copy, Debug)]

@@ -326,6 +326,8 @@ class WebSocket:
                 await self.send(9, b"are you there")
             case ["pid"]:
                 await self.send(1, str(os.getpid()).encode())
+            case ["user"]:
+                await self.send(1, str(os.environ.get("USHER_USER")).encode())
             case ["headers"]:
                 await self.send(1, json.dumps(self.request.headers).encode())
             case ["flood", count]:

@@ -77,6 +77,27 @@ async fn a_navigation_to_a_slow_start_gets_the_waiting_page_on_the_same_url() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_waiting_page_tells_the_usual_time_also_after_a_restart_of_usher() {
+    let mut door = Door::open(GATED).await;
+    let usual = "data-usual-s=";
+    let page = door.jiyoung().navigate("/app/tool/").await.expect_page(200, "waiting");
+    assert!(!page.text().contains(usual), "nothing is usual yet");
+    let_go(&door);
+    door.seat_in_state("jiyoung", "tool", "ready").await;
+    door.signal(rustix::process::Signal::TERM);
+    assert!(door.exited().await.success());
+    fs::remove_file(door.path("go")).unwrap();
+    door.start().await;
+    for caller in [door.jiyoung(), door.hana()] {
+        until("the usual time of this seat, or of the app's others", async || {
+            let page = caller.navigate("/app/tool/").await.expect_page(200, "waiting");
+            page.text().contains(usual).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fetch_to_a_slow_start_is_held_until_the_seat_is_ready() {
     let door = Door::open(GATED).await;
     let jiyoung = door.jiyoung();

@@ -236,6 +236,23 @@ async fn a_seat_whose_user_was_removed_while_usher_was_down_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_seat_that_ended_while_usher_was_away_has_an_end_in_the_account() {
+    let mut door = Door::open(&tool("")).await;
+    let pid = pid_of(&door).await;
+    door.signal(Signal::USR1);
+    assert!(door.exited().await.success());
+    crate::rig::signal(pid, Signal::KILL);
+    gone(pid).await;
+    door.start().await;
+    until("the end of the seat among the events", async || {
+        let told = door.minsu().get("/admin/api/events?user=jiyoung").await.expect(200).json();
+        let newest = told["events"].as_array().unwrap().first()?.clone();
+        (newest["kind"] == "seat_gone" && newest["app"] == "tool").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_status_tells_why_a_seat_runs_and_when_it_will_stop() {
     let door = Door::open(&tool(", idle_timeout: 10m")).await;
     pid_of(&door).await;

@@ -15,9 +15,11 @@
 mod rig;
 
 mod access;
+mod activity;
 mod admin;
 mod attacks;
 mod broken_apps;
+mod chaos;
 mod cold;
 mod control;
 mod fork;
@@ -25,6 +27,7 @@ mod front;
 mod headers;
 mod hostile;
 mod http;
+mod hundred;
 mod in_page;
 mod life;
 mod limits;

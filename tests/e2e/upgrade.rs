@@ -67,6 +67,17 @@ async fn an_upgrade_refuses_no_connection_and_keeps_every_seat() {
     assert_eq!(door.launches().len(), 2);
 }
 
+/// How many children of a process have ended and were not waited for.
+fn ended_children(parent: u32) -> usize {
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let stats = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    let is_one = |stat: &String| {
+        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        fields.next() == Some("Z") && fields.next() == Some(&parent.to_string())
+    };
+    stats.filter(is_one).count()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_to_a_broken_configuration_is_refused_and_the_old_one_serves_on() {
     let door = Door::open(TOOL).await;
@@ -74,6 +85,7 @@ async fn an_upgrade_to_a_broken_configuration_is_refused_and_the_old_one_serves_
     door.write(&TOOL.replace("title", "titel"));
     let ran = door.run(&["upgrade"]).await;
     assert!([Some(1), Some(78)].contains(&ran.code), "{ran:?}");
+    assert_eq!(ended_children(door.pid()), 0, "nobody waited for the one that gave up");
     assert_eq!(pid_file(&door), door.pid());
     assert_eq!(door.jiyoung().get("/app/tool/pid").await.expect(200).text(), pid);
 }

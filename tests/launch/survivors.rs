@@ -79,6 +79,8 @@ async fn what_a_dead_seat_left_behind_is_ended() {
     fixture.start_again();
     assert_eq!(within(fixture.launchers.survivors()).await, []);
     assert!(fixture.processes().is_empty(), "the child that survived its parent");
+    assert_eq!(fixture.launchers.vanished(), [started], "an end that nobody saw is told");
+    assert_eq!(fixture.launchers.vanished(), [], "once");
     assert!(!fixture.record().exists() && !socket.exists());
 }
 

@@ -137,6 +137,7 @@ impl Promises {
             | Happening::Stopping { .. }
             | Happening::Stopped { .. }
             | Happening::Lingers { .. }
+            | Happening::Gone
             | Happening::Refused(_)
             | Happening::Kept
             | Happening::Closed { .. }

@@ -118,6 +118,7 @@ impl House {
             what @ (Happening::Launching
             | Happening::Ready { .. }
             | Happening::Adopted { .. }
+            | Happening::Gone
             | Happening::StartFailed { .. }
             | Happening::Crashed { .. }
             | Happening::Lingers { .. }

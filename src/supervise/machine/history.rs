@@ -27,9 +27,24 @@ impl History {
         remember(&mut self.apps, key.app.clone(), start_ms);
     }
 
+    /// Remembers a start of before this usher, told newest first: it is older than all that is known.
+    pub(super) fn recall(&mut self, key: &Arc<SeatKey>, start_ms: u64) {
+        put_before(&mut self.seats, Arc::clone(key), start_ms);
+        put_before(&mut self.apps, key.app.clone(), start_ms);
+    }
+
     /// The median of this seat's starts, else of this app's.
     pub(super) fn usual_ms(&self, key: &SeatKey) -> Option<u64> {
         self.seats.get(key).and_then(median).or_else(|| self.apps.get(&key.app).and_then(median))
+    }
+}
+
+fn put_before<K: Ord>(times: &mut BTreeMap<K, Times>, key: K, start_ms: u64) {
+    if times.len() < REMEMBERED_MAX || times.contains_key(&key) {
+        let starts = times.entry(key).or_default();
+        if starts.len() < STARTS_MAX {
+            starts.push_front(start_ms);
+        }
     }
 }
 
@@ -68,5 +83,22 @@ mod tests {
         history.add(&key("lee", "main"), 5_000);
         assert_eq!(history.usual_ms(&key("lee", "main")), Some(5_000));
         assert_eq!(history.usual_ms(&key("lee", "lab")), None);
+    }
+
+    #[test]
+    fn what_is_recalled_is_older_than_what_was_seen() {
+        let mut history = History::default();
+        for ms in [300, 400, 500] {
+            history.add(&key("kim", "main"), ms);
+        }
+        // Newest first; the last two are more than are remembered.
+        for ms in [2_000, 2_000, 2_000, 2_000, 9_000, 9_000] {
+            history.recall(&key("kim", "main"), ms);
+        }
+        assert_eq!(history.usual_ms(&key("kim", "main")), Some(2_000));
+        for ms in [301, 302] {
+            history.add(&key("kim", "main"), ms);
+        }
+        assert_eq!(history.usual_ms(&key("kim", "main")), Some(400), "the oldest go first");
     }
 }

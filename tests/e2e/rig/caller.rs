@@ -102,16 +102,32 @@ impl Caller {
         soon("the WebSocket handshake", Socket::open(self.connect().await, &url, headers)).await
     }
 
+    /// Tries a WebSocket where the door itself may be gone: says why there is none.
+    pub(crate) async fn attempt_socket(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Socket, String> {
+        let connection = self.try_connect().await.map_err(|error| error.to_string())?;
+        let url = format!("ws://{}{path}", self.door);
+        let opened = Socket::attempt(connection, &url, headers);
+        soon("the WebSocket handshake", opened).await.map_err(|error| format!("{error:?}"))
+    }
+
     /// A bare connection, for requests that no decent client would send.
     pub(crate) async fn raw(&self) -> Raw {
         Raw::new(self.connect().await)
     }
 
     async fn connect(&self) -> TcpStream {
+        soon("a connection", self.try_connect()).await.expect("the door accepts")
+    }
+
+    async fn try_connect(&self) -> std::io::Result<TcpStream> {
         let socket = if self.door.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let socket = socket.expect("a socket");
         socket.bind(SocketAddr::new(self.address, 0)).expect("the person's address");
-        soon("a connection", socket.connect(self.door)).await.expect("the door accepts")
+        socket.connect(self.door).await
     }
 }
 

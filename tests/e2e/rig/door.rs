@@ -176,6 +176,12 @@ impl Door {
         self.usher.as_ref().expect("usher was started").id()
     }
 
+    /// The process id of the usher that serves, after an upgrade too.
+    pub(crate) fn serving_pid(&self) -> u32 {
+        let text = fs::read_to_string(self.path("var/usher.pid")).expect("STATE_DIR/usher.pid");
+        text.trim().parse().expect("a process id")
+    }
+
     /// Sends usher a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         processes::signal(self.pid(), signal);

@@ -23,11 +23,15 @@ pub(crate) fn naming(folder: &Path) -> Vec<Process> {
     pids.filter(|pid| *pid != std::process::id() && names(*pid, folder)).map(describe).collect()
 }
 
-/// Whether the process lives: it is there and not a zombie.
+/// Whether the process lives: one of its threads is there and no zombie. The first may end before
+/// the others, which hold the process's files until they have ended too.
 pub(crate) fn lives(pid: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = status.rsplit(')').next().and_then(|rest| rest.trim().chars().next());
-    state.is_some_and(|state| state != 'Z' && state != 'X')
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.map(|thread| thread.path().join("stat")).any(|path| {
+        let status = fs::read_to_string(path).unwrap_or_default();
+        let state = status.rsplit(')').next().and_then(|rest| rest.trim().chars().next());
+        state.is_some_and(|state| state != 'Z' && state != 'X')
+    })
 }
 
 /// Sends a signal to one process; a process that is gone is no error.

@@ -42,6 +42,23 @@ impl Socket {
         url: &str,
         headers: &[(&str, &str)],
     ) -> Result<Self, Answer> {
+        match Self::attempt(connection, url, headers).await {
+            Ok(socket) => Ok(socket),
+            Err(Error::Http(response)) => {
+                let (parts, body) = response.into_parts();
+                let status = parts.status.as_u16();
+                Err(Answer { status, headers: parts.headers, body: body.unwrap_or_default() })
+            }
+            Err(error) => panic!("the WebSocket handshake with {url} broke off: {error}"),
+        }
+    }
+
+    /// The same where the other side may go away in the middle of it.
+    pub(crate) async fn attempt(
+        connection: TcpStream,
+        url: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, Error> {
         let mut request = url.into_client_request().expect("a WebSocket address");
         for (name, value) in headers {
             let name = HeaderName::try_from(*name).expect("a header name");
@@ -52,19 +69,10 @@ impl Socket {
                 request.headers_mut().append(name, value);
             }
         }
-        match client_async(request, connection).await {
-            Ok((stream, response)) => {
-                let protocol = response.headers().get("sec-websocket-protocol");
-                let protocol = protocol.and_then(|value| value.to_str().ok()).map(str::to_string);
-                Ok(Self::carried(stream, protocol))
-            }
-            Err(Error::Http(response)) => {
-                let (parts, body) = response.into_parts();
-                let status = parts.status.as_u16();
-                Err(Answer { status, headers: parts.headers, body: body.unwrap_or_default() })
-            }
-            Err(error) => panic!("the WebSocket handshake with {url} broke off: {error}"),
-        }
+        let (stream, response) = client_async(request, connection).await?;
+        let protocol = response.headers().get("sec-websocket-protocol");
+        let protocol = protocol.and_then(|value| value.to_str().ok()).map(str::to_string);
+        Ok(Self::carried(stream, protocol))
     }
 
     /// Dropping it drops the connection, without a word.
@@ -83,6 +91,11 @@ impl Socket {
     /// Sends bytes.
     pub(crate) async fn send(&mut self, bytes: Vec<u8>) {
         self.pass(Message::binary(bytes)).await;
+    }
+
+    /// The same to a WebSocket that may have ended: that shows when its end is read.
+    pub(crate) async fn try_send(&mut self, bytes: Vec<u8>) {
+        let _ = self.said.send(Message::binary(bytes)).await;
     }
 
     /// The next text or binary message, as bytes.
@@ -133,6 +146,14 @@ impl Socket {
     /// The next data message, or how the WebSocket ended.
     pub(crate) async fn next(&mut self) -> Result<Vec<u8>, Closed> {
         self.heard.recv().await.unwrap_or(Err(Closed::Abruptly))
+    }
+
+    /// Says something and gives what comes back, if the WebSocket lives so long.
+    pub(crate) async fn try_ask(&mut self, text: &str) -> Result<String, Closed> {
+        // What is said to a WebSocket that has ended shows when its end is read.
+        let _ = self.said.send(Message::text(text)).await;
+        let heard = soon("a WebSocket message", self.next()).await?;
+        Ok(String::from_utf8(heard).expect("a text"))
     }
 
     /// What is said to a WebSocket that has ended shows when its end is read.

@@ -64,6 +64,27 @@ impl Session {
     /// The same, asking for an earlier session by its id.
     pub(crate) async fn open_as(caller: &Caller, path: &str, earlier: Option<&str>) -> Self {
         let xsrf = xsrf_cookie(caller, path).await;
+        let mut session = Self::connected(caller, path, xsrf, earlier)
+            .await
+            .unwrap_or_else(|why| panic!("Streamlit's WebSocket was refused: {why}"));
+        session.run().await;
+        session
+    }
+
+    /// The same where the door and the seat may go away at any moment: says how far it came then.
+    pub(crate) async fn attempt(caller: &Caller, path: &str) -> Result<Self, String> {
+        let xsrf = ask_xsrf_cookie(caller, path).await?;
+        let mut session = Self::connected(caller, path, xsrf, None).await?;
+        session.try_run().await?;
+        Ok(session)
+    }
+
+    async fn connected(
+        caller: &Caller,
+        path: &str,
+        xsrf: String,
+        earlier: Option<&str>,
+    ) -> Result<Self, String> {
         let protocols =
             format!("streamlit, {xsrf}{}", earlier.map(|id| format!(", {id}")).unwrap_or_default());
         let headers = [
@@ -72,12 +93,9 @@ impl Session {
             ("Sec-WebSocket-Protocol", protocols),
         ];
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let socket = match caller.try_socket(&format!("{path}_stcore/stream"), &headers).await {
-            Ok(socket) => socket,
-            Err(refusal) => panic!("Streamlit's WebSocket was refused: {refusal:?}"),
-        };
+        let socket = caller.attempt_socket(&format!("{path}_stcore/stream"), &headers).await?;
         assert_eq!(socket.protocol.as_deref(), Some("streamlit"), "the subprotocol came through");
-        let mut session = Self {
+        Ok(Self {
             caller: caller.clone(),
             path: path.to_string(),
             xsrf,
@@ -88,9 +106,7 @@ impl Session {
             states: BTreeMap::new(),
             values: BTreeMap::new(),
             download_url: String::new(),
-        };
-        session.run().await;
-        session
+        })
     }
 
     /// What the page shows as `name=value`.
@@ -101,6 +117,13 @@ impl Session {
 
     /// Does something to a widget and waits for the script to run through.
     pub(crate) async fn touch(&mut self, widget: Widget<'_>) {
+        if let Err(why) = self.try_touch(widget).await {
+            panic!("the script did not run through: {why}");
+        }
+    }
+
+    /// The same where the seat may go away at any moment.
+    pub(crate) async fn try_touch(&mut self, widget: Widget<'_>) -> Result<(), String> {
         let (label, trigger, state) = match widget {
             Widget::Press(label) => (label, true, Writer::default().number(2, 1)),
             Widget::Slide(label, value) => {
@@ -116,10 +139,11 @@ impl Session {
         let state =
             Writer::default().bytes(1, &id).done().into_iter().chain(state.done()).collect();
         self.states.insert(id.clone(), state);
-        self.run().await;
+        let ran = self.try_run().await;
         if trigger {
             self.states.remove(&id);
         }
+        ran
     }
 
     /// Asks where a file may be put, puts it there as the page's script would, and says what came
@@ -169,26 +193,31 @@ impl Session {
     /// Runs the script with the states of all widgets, and reads what it shows until it has
     /// finished.
     async fn run(&mut self) {
+        if let Err(why) = self.try_run().await {
+            panic!("the script did not run through: {why}");
+        }
+    }
+
+    async fn try_run(&mut self) -> Result<(), String> {
         let states = self.states.values();
         let states = states.fold(Writer::default(), |all, state| all.bytes(1, state)).done();
         let client =
             Writer::default().bytes(1, "").bytes(2, states).bytes(3, &self.page_hash).done();
-        self.socket.send(Writer::default().bytes(11, client).done()).await;
+        self.socket.try_send(Writer::default().bytes(11, client).done()).await;
         self.values.clear();
-        soon("the end of the script's run", self.read_run()).await;
+        soon("the end of the script's run", self.read_run()).await
     }
 
-    async fn read_run(&mut self) {
+    async fn read_run(&mut self) -> Result<(), String> {
         loop {
-            let message = self.socket.hear().await;
+            let message = self.socket.next().await.map_err(|closed| format!("{closed:?}"))?;
             if let Some(new) = protobuf::find(&message, &[4]) {
                 self.id = protobuf::text(new, &[1, 6]).unwrap_or_default();
                 self.page_hash = protobuf::text(new, &[9]).unwrap_or_default();
             } else if let Some(shown) = protobuf::find(&message, &[5, 3]) {
                 self.read_element(shown);
             } else if let Some(status) = protobuf::number(&message, SCRIPT_FINISHED) {
-                assert_eq!(status, 0, "the script finished well");
-                return;
+                return if status == 0 { Ok(()) } else { Err(format!("it ended with {status}")) };
             }
         }
     }
@@ -228,12 +257,15 @@ impl Upload {
 
 /// Asks the app for its XSRF cookie, as the page's script does before it opens the WebSocket.
 async fn xsrf_cookie(caller: &Caller, path: &str) -> String {
-    until("Streamlit's XSRF cookie", async || {
-        let answer = caller.get(&format!("{path}_stcore/health")).await.expect(200);
-        let cookies =
-            answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
-        let value = cookies.filter_map(|cookie| cookie.strip_prefix("_streamlit_xsrf=")).next()?;
-        value.split(';').next().map(str::to_string)
-    })
-    .await
+    until("Streamlit's XSRF cookie", async || ask_xsrf_cookie(caller, path).await.ok()).await
+}
+
+async fn ask_xsrf_cookie(caller: &Caller, path: &str) -> Result<String, String> {
+    let request = caller.request(reqwest::Method::GET, &format!("{path}_stcore/health"));
+    let answer = caller.try_send(request).await.map_err(|error| error.to_string())?;
+    let cookies =
+        answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+    let value = cookies.filter_map(|cookie| cookie.strip_prefix("_streamlit_xsrf=")).next();
+    let value = value.and_then(|value| value.split(';').next()).map(str::to_string);
+    value.ok_or_else(|| format!("no cookie: {} {}", answer.status, answer.text()))
 }

@@ -1,0 +1,56 @@
+//! How long a person was at an app, as the account has it and as the clock on the wall has it.
+
+use std::time::{Duration, Instant};
+
+use crate::rig::{Browser, Door, until};
+
+const PAGE: &str = "
+apps:
+  main: { script: $APPS/page.py, python: $PYTHON167, ports: $PORTS }
+users: $USERS
+";
+/// The account may be off by so much.
+const OFF_MAX: Duration = Duration::from_secs(1);
+
+/// Waits until the person's page has, or no longer has, its WebSocket. That came to be between the
+/// two moments.
+async fn change(door: &Door, is_open: bool) -> (Instant, Instant) {
+    let mut before = Instant::now();
+    until(&format!("an open WebSocket: {is_open}"), async || {
+        let asked = Instant::now();
+        let seat = door.seat("jiyoung", "main").await;
+        if seat.is_some_and(|seat| seat["websockets"] != 0) == is_open {
+            return Some((before, Instant::now()));
+        }
+        before = asked;
+        None
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visit_of_a_browser_lasts_as_long_as_the_clock_on_the_wall_says() {
+    let door = Door::open(PAGE).await;
+    let mut browser = Browser::start("ko").await;
+    let (opened, ()) =
+        tokio::join!(change(&door, true), browser.visit_as("127.0.0.2", &door, "/app/main/"));
+    for days in 201..205 {
+        browser.slide_right().await;
+        browser.shows(&format!("days={days}")).await;
+    }
+    let leaves = Instant::now();
+    browser.goto("about:blank").await;
+    for _ in 0..3 { println!("SS {} DOOR {}", String::from_utf8_lossy(&std::process::Command::new("ss").args(["-tnpH", "state", "established"]).output().unwrap().stdout), door.address()); println!("SEAT {:?}", door.seat("jiyoung","main").await.map(|s| (s["websockets"].clone(), s["state"].clone()))); tokio::time::sleep(Duration::from_millis(700)).await; }
+    let closed = change(&door, false).await;
+    let visit = until("the visit's end", async || {
+        let told = door.minsu().get("/admin/api/visits?user=jiyoung").await.expect(200).json();
+        told["visits"].as_array()?.iter().find(|visit| !visit["ended_at"].is_null()).cloned()
+    })
+    .await;
+    let dwell = Duration::from_secs_f64(visit["dwell_s"].as_f64().expect("a number"));
+    let (shortest, longest) = (leaves - opened.1, closed.1 - opened.0);
+    println!("{dwell:?} in the account; between {shortest:?} and {longest:?} on the wall");
+    assert!(dwell + OFF_MAX >= shortest && dwell <= longest + OFF_MAX, "{visit}");
+    let active = visit["active_s"].as_f64().expect("a number");
+    assert!(active > 0.0 && active <= dwell.as_secs_f64(), "{visit}");
+}
