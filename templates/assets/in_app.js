@@ -1,5 +1,5 @@
 // In an app's page: notices, the countdown before a stop, "reconnecting" in place of a dead page,
-// and reports of what a person does. One WebSocket, one shadow root, no globals.
+// and reports of what a person does. One WebSocket and one shadow root of its own.
 (() => {
   'use strict';
   const { app, texts: tables } = document.currentScript.dataset;
@@ -236,7 +236,22 @@
   // A press in a frame is seen only as the focus going there.
   addEventListener('blur', () => { if (document.activeElement?.tagName === 'IFRAME') acted(Date.now()); });
 
-  addEventListener('pagehide', () => { leaving = true; socket?.close(); });
+  // Chromium keeps a page for "Back", with its WebSockets open: the person would count as being here
+  // for minutes after they left. The app's page connects again by itself when it is shown again.
+  const sockets = new Set();
+  window.WebSocket = new Proxy(WebSocket, {
+    construct: (target, given, made) => {
+      const one = Reflect.construct(target, given, made);
+      sockets.add(one);
+      one.addEventListener('close', () => sockets.delete(one));
+      return one;
+    },
+  });
+  addEventListener('pagehide', (event) => {
+    leaving = true;
+    socket?.close();
+    if (event.persisted) for (const one of sockets) one.close();
+  });
   addEventListener('pageshow', (event) => {
     leaving = false;
     if (event.persisted) connect();

@@ -8,6 +8,7 @@ const PAGE: &str = "
 apps:
   main: { script: $APPS/page.py, python: $PYTHON167, ports: $PORTS }
 users: $USERS
+visits: { gap: 2s }
 ";
 /// The account may be off by so much.
 const OFF_MAX: Duration = Duration::from_secs(1);
@@ -28,6 +29,7 @@ async fn change(door: &Door, is_open: bool) -> (Instant, Instant) {
     .await
 }
 
+/// Chromium keeps the page that was left for "Back", and would keep its WebSocket open.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_visit_of_a_browser_lasts_as_long_as_the_clock_on_the_wall_says() {
     let door = Door::open(PAGE).await;
@@ -40,7 +42,6 @@ async fn a_visit_of_a_browser_lasts_as_long_as_the_clock_on_the_wall_says() {
     }
     let leaves = Instant::now();
     browser.goto("about:blank").await;
-    for _ in 0..3 { println!("SS {} DOOR {}", String::from_utf8_lossy(&std::process::Command::new("ss").args(["-tnpH", "state", "established"]).output().unwrap().stdout), door.address()); println!("SEAT {:?}", door.seat("jiyoung","main").await.map(|s| (s["websockets"].clone(), s["state"].clone()))); tokio::time::sleep(Duration::from_millis(700)).await; }
     let closed = change(&door, false).await;
     let visit = until("the visit's end", async || {
         let told = door.minsu().get("/admin/api/visits?user=jiyoung").await.expect(200).json();
@@ -53,4 +54,11 @@ async fn a_visit_of_a_browser_lasts_as_long_as_the_clock_on_the_wall_says() {
     assert!(dwell + OFF_MAX >= shortest && dwell <= longest + OFF_MAX, "{visit}");
     let active = visit["active_s"].as_f64().expect("a number");
     assert!(active > 0.0 && active <= dwell.as_secs_f64(), "{visit}");
+    // Whoever goes back finds the page as it was, and it lives.
+    browser.run("history.back()").await;
+    browser.shows("days=204").await;
+    browser.connected(true).await;
+    browser.slide_right().await;
+    browser.shows("days=205").await;
+    assert_eq!(door.seat("jiyoung", "main").await.expect("an entry")["websockets"], 1);
 }

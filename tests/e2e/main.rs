@@ -22,6 +22,7 @@ mod broken_apps;
 mod chaos;
 mod cold;
 mod control;
+mod dwell;
 mod fork;
 mod front;
 mod headers;
