@@ -38,7 +38,7 @@ const CARDS: [(&str, &str); 5] = [
 const FAKE_SOCKET: &str = "\
     window.WebSocket = class { static OPEN = 1; static CLOSING = 2; readyState = 1;\
         constructor() { window.socket = this; }\
-        send() {} close() {}\
+        send() {} close() {} addEventListener() {}\
         message(told) { this.onmessage({ data: JSON.stringify(told) }); }\
         closed(code) { this.readyState = 3; this.onclose({ code }); } }";
 
