@@ -334,6 +334,10 @@ async fn the_control_socket_is_the_owners_alone() {
     let door = Door::open(TOOL).await;
     let mode = std::fs::metadata(door.path("var/control.sock")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    for name in ["sessions.db", "usher.db", "door.secret"] {
+        let mode = std::fs::metadata(door.path(&format!("var/{name}"))).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600, "{name}");
+    }
     assert_eq!(std::fs::metadata(door.path("var")).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
