@@ -218,6 +218,21 @@ async fn floods_of_frames_end_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_never_comes_is_not_waited_for() {
+    let (_door, jiyoung, address) = open().await;
+    let mut client = Multiplexed::open(&jiyoung).await;
+    let form = [
+        (":method", "POST"),
+        (":path", "/_usher/login"),
+        ("x-usher-request", "1"),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ];
+    assert!(client.send(HEADERS, END_HEADERS, 1, &block(&fields(&address, &form))).await);
+    let end = tokio::time::timeout(std::time::Duration::from_secs(90), client.end()).await;
+    assert_ne!(end.expect("an end in time"), End::Answered { ok: true });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_asks_for_nothing_is_dropped() {
     let (_door, jiyoung, _) = open().await;
     let mut stream = jiyoung.connect_multiplexed().await;
