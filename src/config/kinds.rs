@@ -31,6 +31,10 @@ pub(super) trait Scalar: Sync + 'static {
     fn expected(&self) -> String;
     /// Reads a text; `plain` tells that it was written without quotes.
     fn parse(&self, text: &str, plain: bool) -> Result<Self::Value, Wrong>;
+    /// See [`Kind::meant`].
+    fn meant(&self, _text: &str) -> Option<String> {
+        None
+    }
     /// See [`Kind::show`].
     fn show(&self, value: &Self::Value) -> String;
     /// See [`Shape::schema`].
@@ -64,6 +68,10 @@ impl<S: Scalar> Kind for S {
         };
         spot.problem(node.place, complaint);
         None
+    }
+
+    fn meant(&self, text: &str) -> Option<String> {
+        Scalar::meant(self, text)
     }
 
     fn show(&self, value: &Self::Value) -> String {
@@ -115,7 +123,7 @@ impl<K: Kind> Kind for List<K> {
 
     fn read(&self, node: &Node, spot: &Spot<'_>) -> Option<Self::Value> {
         let Value::Sequence(items) = &node.value else {
-            spot.problem(node.place, wrong("must be a list", list_hint(node)));
+            spot.problem(node.place, wrong("must be a list", list_hint(&self.of, node)));
             return None;
         };
         if items.len() < self.least {
@@ -140,10 +148,10 @@ impl<K: Kind> Kind for List<K> {
 }
 
 /// How a single value is written as a list.
-fn list_hint(node: &Node) -> String {
+fn list_hint<K: Kind>(of: &K, node: &Node) -> String {
     match &node.value {
         Value::Scalar { text, .. } if !node.is_null() && !text.contains(' ') => {
-            let shown = quoted(text);
+            let shown = quoted(&of.meant(text).unwrap_or_else(|| text.to_string()));
             let shown = shown.trim_matches('`');
             let is_word = shown.chars().all(|c| c.is_alphanumeric() || "._-/".contains(c));
             if is_word { format!("write [{shown}]") } else { format!("write [\"{shown}\"]") }

@@ -50,6 +50,10 @@ pub(super) trait Kind: Shape {
     type Value;
     /// Reads a value; `None` after telling what is wrong with it.
     fn read(&self, node: &Node, spot: &Spot<'_>) -> Option<Self::Value>;
+    /// The text that a wrong one was probably meant to be.
+    fn meant(&self, _text: &str) -> Option<String> {
+        None
+    }
     /// The value in the notation of the file, the same for equal values. Secrets are not shown.
     fn show(&self, value: &Self::Value) -> String;
 }

@@ -31,9 +31,13 @@ const OF_ONE_CONNECTION: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 /// An app could keep what it serves in the browser beyond its own path, or clear what others keep.
-const NOT_FOR_BROWSERS: [HeaderName; 6] = [
+const NOT_FOR_BROWSERS: [HeaderName; 9] = [
     HeaderName::from_static("service-worker-allowed"),
     HeaderName::from_static("clear-site-data"),
+    // These are kept for the whole host: how it is reached, and who is told what fails there.
+    header::STRICT_TRANSPORT_SECURITY,
+    header::ALT_SVC,
+    HeaderName::from_static("nel"),
     // Only usher's own pages say what they are.
     HeaderName::from_static("x-usher-page"),
     // The connection to the browser is usher's business, and trailers are not passed on.
@@ -191,8 +195,11 @@ fn remove_own_set_cookie(head: &mut ResponseHeader) -> Result<()> {
     Ok(())
 }
 
-/// Whether `name=value…` has one of usher's names.
+/// Whether `name=value…` has one of usher's names. What browsers keep of `=name=value` is a cookie
+/// without a name, and what they send of it is `name=value`.
 fn is_own_cookie(cookie: &[u8]) -> bool {
+    let nameless = cookie.iter().take_while(|byte| **byte == b'=' || byte.is_ascii_whitespace());
+    let cookie = &cookie[nameless.count()..];
     let name = cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
     OWN_COOKIES.contains(&name)
 }

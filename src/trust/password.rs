@@ -133,6 +133,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_does_not_exist_is_as_much_work() {
+        let passwords = Arc::new(Passwords::new().expect("randomness"));
+        let cost = |hash: &str| hash.rsplitn(3, '$').last().map(str::to_owned);
+        assert_eq!(cost(&passwords.stand_in), cost(&hash("x").expect("a hash")));
+        let all = Arc::clone(&passwords.running).acquire_many_owned(2).await.expect("places");
+        let nobody = Arc::clone(&passwords);
+        let nobody = tokio::spawn(async move { nobody.verify("x", None).await });
+        while passwords.waiting.available_permits() == VERIFICATIONS_WAITING_MAX {
+            tokio::task::yield_now().await;
+        }
+        assert!(!nobody.is_finished(), "it needs a place like any other");
+        drop(all);
+        assert_eq!(nobody.await.expect("no panic"), Ok(false));
+    }
+
+    #[tokio::test]
     async fn only_so_many_wait() {
         let passwords = Arc::new(Passwords::new().expect("randomness"));
         let all = Arc::clone(&passwords.running).acquire_many_owned(2).await.expect("places");

@@ -421,3 +421,20 @@ async fn secrets_are_never_logged() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_without_a_password_is_refused_where_one_is_required() {
+    let door = Door::open(
+        "
+apps: { tool: { title: Tool, command: $PLAIN, ports: $PORTS } }
+users: $USERS
+admin: { password_required: true }
+",
+    )
+    .await;
+    let minsu = door.minsu();
+    minsu.navigate("/admin/").await.expect_page(403, "restricted");
+    minsu.get("/admin/api/seats").await.expect(403);
+    minsu.post_with("/admin/api/reload", &[("X-Usher-Request", "1")]).await.expect(403);
+    door.jiyoung().get("/app/tool/pid").await.expect(200);
+}

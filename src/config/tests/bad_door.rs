@@ -28,6 +28,24 @@ limits: {seats: 99999999999, upload: 200}",
         ],
     ),
     (
+        "@apps
+@users
+listen: 8000",
+        &[r#"3:9: listen: must be a list (write ["0.0.0.0:8000"])"#],
+    ),
+    (
+        "@apps
+@users
+listen: localhost:8000",
+        &[r#"3:9: listen: must be a list (write ["127.0.0.1:8000"])"#],
+    ),
+    (
+        "@apps
+@users
+listen: 10.0.0.1",
+        &[r#"3:9: listen: must be a list (write ["10.0.0.1:8000"])"#],
+    ),
+    (
         r#"@apps
 @users
 listen: "0.0.0.0:8000""#,
