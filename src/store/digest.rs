@@ -130,7 +130,12 @@ fn list<T>(rest: &mut &[u8], one: impl Fn(&mut &[u8]) -> Option<T>) -> Option<Ve
     if length > rest.len() {
         return None;
     }
-    (0..length).map(|_| one(rest)).collect()
+    // Not collected: that would not know the length, and a year has half a million lists.
+    let mut items = Vec::with_capacity(length);
+    for _ in 0..length {
+        items.push(one(rest)?);
+    }
+    Some(items)
 }
 
 fn put(bytes: &mut Vec<u8>, mut number: u64) {
@@ -143,11 +148,11 @@ fn put(bytes: &mut Vec<u8>, mut number: u64) {
 
 fn number(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, left) = rest.split_first()?;
-        *rest = left;
-        number |= u64::from(byte & 0x7f) << shift;
+    // A number has ten bytes at most.
+    for (at, byte) in rest.iter().enumerate().take(10) {
+        number |= u64::from(byte & 0x7f) << (7 * at);
         if byte & 0x80 == 0 {
+            *rest = rest.get(at + 1..)?;
             return Some(number);
         }
     }

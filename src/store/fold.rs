@@ -20,18 +20,17 @@ struct Sum {
 }
 
 impl Sum {
-    /// Everything of a share but the list of its visits' dwell.
-    fn add(&mut self, user: u32, share: &DigestShare) {
+    /// Everything of a share; `dwell_ms` and `active_ms` are those of its slots.
+    fn add(&mut self, user: u32, share: &DigestShare, dwell_ms: u64, active_ms: u64) {
         self.people.insert(user);
         let amounts = &mut self.amounts;
         amounts.visits += share.dwells_ms.len() as u64;
         amounts.requests = amounts.requests.saturating_add(share.requests);
         amounts.in_bytes = amounts.in_bytes.saturating_add(share.in_bytes);
         amounts.out_bytes = amounts.out_bytes.saturating_add(share.out_bytes);
-        for slot in &share.slots {
-            amounts.dwell_ms += slot.dwell_ms;
-            amounts.active_ms += slot.active_ms;
-        }
+        amounts.dwell_ms += dwell_ms;
+        amounts.active_ms += active_ms;
+        self.dwells_ms.extend_from_slice(&share.dwells_ms);
     }
 
     fn finish(mut self) -> Amounts {
@@ -100,9 +99,11 @@ impl<'a> Fold<'a> {
             let app = self.apps.number(&share.app);
             let seat = self.seats.entry((user, app)).or_default();
             let week = self.week.as_mut().map(|(_, sum)| sum);
+            let (dwell_ms, active_ms) = share.slots.iter().fold((0, 0), |(dwell, active), slot| {
+                (dwell + slot.dwell_ms, active + slot.active_ms)
+            });
             for sum in [Some(seat), Some(&mut day), week].into_iter().flatten() {
-                sum.add(user, share);
-                sum.dwells_ms.extend_from_slice(&share.dwells_ms);
+                sum.add(user, share, dwell_ms, active_ms);
             }
             self.add_hours(share, &places);
         }
