@@ -91,11 +91,13 @@ impl<D: Doorkeeper> Edge<D> {
             max_retries: TRIES_MAX,
             ..ServerConf::default()
         };
+        let mut proxy = pingora_proxy::http_proxy(&Arc::new(conf), proxy);
+        proxy.server_options = Some(patience::of_multiplexed());
         let hall = Arc::new(Hall {
             keeper: parts.keeper,
             clock: parts.clock,
             connections,
-            proxy: Arc::new(pingora_proxy::http_proxy(&Arc::new(conf), proxy)),
+            proxy: Arc::new(proxy),
             leaving: is_leaving,
             from_seat: parts.from_seat,
             refusals: Hall::<D>::refusals(),

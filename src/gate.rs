@@ -216,7 +216,7 @@ impl Gate {
         if let Some(answer) = self.probe(asking, path) {
             return Ok(Verdict::Answer(answer));
         }
-        if !head_is_bounded(&head.parts.headers) {
+        if !head_is_bounded(head) {
             return Err(Turned::HeadTooLarge);
         }
         if !path_is_sound(path) {

@@ -124,9 +124,14 @@ pub const HEADER_LINE_BYTES_MAX: usize = 8_150;
 /// The most headers that go to an app, of which usher adds some (measured: 126 answered, 133 hang).
 pub const HEADERS_MAX: usize = 115;
 
-/// Whether a head is small enough for an app behind the door.
-pub fn head_is_bounded(headers: &HeaderMap) -> bool {
+/// Whether a head is small enough for an app behind the door. The line with the target counts for a
+/// handshake only: longer ones are served otherwise, but Streamlit's never answers.
+pub fn head_is_bounded(head: &Head<'_>) -> bool {
+    let headers = &head.parts.headers;
+    let target = head.parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let line = "GET ".len() + target + " HTTP/1.1".len();
     headers.len() <= HEADERS_MAX
+        && (line <= HEADER_LINE_BYTES_MAX || !head.is_websocket())
         && headers.iter().all(|(name, value)| {
             name.as_str().len() + ": ".len() + value.len() <= HEADER_LINE_BYTES_MAX
         })
@@ -289,9 +294,10 @@ fn is_host(text: &str) -> bool {
 fn split_port(text: &str) -> (&str, Option<u16>) {
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && (host.ends_with(']') || !host.contains(':')) => {
+            // `parse` would take a sign, too.
             match port.parse() {
-                Ok(port) => (host, Some(port)),
-                Err(_) => (text, None),
+                Ok(number) if port.bytes().all(|b| b.is_ascii_digit()) => (host, Some(number)),
+                Ok(_) | Err(_) => (text, None),
             }
         }
         _ => (text, None),

@@ -2,6 +2,7 @@
 //! each request came on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora_core::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
@@ -12,7 +13,7 @@ use pingora_proxy::HttpProxy;
 
 use super::context;
 use super::link::Link;
-use super::patience::Phase;
+use super::patience::{self, Phase};
 use super::proxy::Proxy;
 use super::seam::Doorkeeper;
 
@@ -34,6 +35,11 @@ impl<D: Doorkeeper> HttpServerApp for Entrance<D> {
         }
         // Pingora's timers would run for each read. `patience` has all limits of a connection.
         session.set_read_timeout(None);
+        if session.is_http2() {
+            // Only Pingora knows which of many requests at once the client does not read.
+            session.set_write_timeout(Some(Duration::from_millis(patience::READER_STALL_MS)));
+            session.set_total_drain_timeout(Some(Duration::from_millis(patience::UPLOAD_STALL_MS)));
+        }
         if !*shutdown.borrow() {
             session.set_keepalive(Some(0));
         }

@@ -3,6 +3,10 @@
 //!
 //! All limits on slow and silent clients are here, so that no request needs a timer of its own.
 
+use std::time::Duration;
+
+use pingora_core::apps::HttpServerOptions;
+
 use crate::clock::Moment;
 
 /// From the connection, or from the first byte of a later request, to the end of its head.
@@ -13,6 +17,14 @@ pub(crate) const KEEP_ALIVE_MS: u64 = 75_000;
 pub(crate) const UPLOAD_STALL_MS: u64 = 30_000;
 /// Without a byte leaving for a client that has an answer to read.
 pub(crate) const READER_STALL_MS: u64 = 60_000;
+
+/// What Pingora has to watch, because only it knows which of many requests at once are open: an
+/// HTTP/2 connection without any is ended like one of HTTP/1.1 between two.
+pub(crate) fn of_multiplexed() -> HttpServerOptions {
+    let mut options = HttpServerOptions::default();
+    options.h2_idle_timeout = Some(Duration::from_millis(KEEP_ALIVE_MS));
+    options
+}
 
 /// What a connection is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +39,7 @@ pub(crate) enum Phase {
     Uploading,
     /// The request is complete, or nobody reads its body at the moment.
     Serving,
-    /// HTTP/2: many requests at once, which have limits of their own.
+    /// HTTP/2: many requests at once, which have limits of their own (`entrance`).
     Multiplexed,
     /// A WebSocket: may be silent for hours. TCP keepalive finds dead peers.
     Tunnel,
@@ -147,6 +159,10 @@ impl Patience {
             Phase::Uploading => {
                 over(self.received_since, UPLOAD_STALL_MS).then_some(Overdue::Upload)
             }
+            // Nobody has been served yet: it may not even speak HTTP/2.
+            Phase::Multiplexed if seen.requests == 0 => {
+                over(self.phase_since, HEAD_MS).then_some(Overdue::Head)
+            }
             Phase::Serving | Phase::Multiplexed => None,
             Phase::Tunnel => return None,
         };
@@ -190,6 +206,7 @@ mod tests {
             (Some((60, Overdue::Reader)), Seen { client_reads_nothing: true, ..QUIET }),
             (None, Seen { phase: Phase::Tunnel, client_reads_nothing: true, ..QUIET }),
             (None, Seen { phase: Phase::Multiplexed, ..QUIET }),
+            (Some((21, Overdue::Head)), Seen { phase: Phase::Multiplexed, requests: 0, ..QUIET }),
         ] {
             assert_eq!(overdue(3_600, stays(seen)), expected, "{seen:?}");
         }

@@ -1,5 +1,6 @@
 //! Writes usher's own answers and event streams.
 
+use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode, Version};
 use pingora_core::Result;
@@ -14,6 +15,8 @@ use crate::answer::{Answer, EventSource};
 /// A body that nobody wants is read to its end if it is at most this long, so that the connection
 /// can be used again; else the connection ends.
 const UNWANTED_BODY_BYTES_MAX: usize = 64 * 1024;
+/// A piece of a body over HTTP/2: as much as a client takes without asking for more (RFC 9113).
+const PIECE_BYTES: usize = 65_535;
 
 /// Writes an answer. The connection may be used again unless the answer says otherwise.
 ///
@@ -46,9 +49,19 @@ pub(crate) async fn answer(session: &mut Session, link: &Link, answer: Answer) -
     let without_body = is_head || !has_length || answer.body.is_empty();
     session.write_response_header(Box::new(head), without_body).await?;
     if !without_body {
-        session.write_response_body(Some(answer.body), true).await?;
+        write_body(session, answer.body).await?;
     }
     Ok(())
+}
+
+/// Writes a body to its end. Over HTTP/2 a client has so long for each piece of it, not for all.
+async fn write_body(session: &mut Session, mut body: Bytes) -> Result<()> {
+    if session.is_http2() {
+        while body.len() > PIECE_BYTES {
+            session.write_response_body(Some(body.split_to(PIECE_BYTES)), false).await?;
+        }
+    }
+    session.write_response_body(Some(body), true).await
 }
 
 /// What is left of a request's body.

@@ -41,6 +41,7 @@ fn the_true_client() {
     check_client("192.168.1.5", &[host, ("host", "other")], Err(Malformed::Host));
     check_client("192.168.1.5", &[("host", "user@door")], Err(Malformed::Host));
     check_client("192.168.1.5", &[("host", "door:port")], Err(Malformed::Host));
+    check_client("192.168.1.5", &[("host", "door:+80")], Err(Malformed::Host));
     check_client("::1", &[("host", "[::1]:8000")], Ok("::1 http://[::1]:8000"));
     // The untrusted are not believed; those on this machine are strangers for trying.
     let forged = ("x-forwarded-for", "192.168.1.100");

@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags, Row, params};
 
 use crate::domain::UserName;
 use crate::identify::Proofs;
+use crate::platform::files;
 use crate::trust::sessions::{Changes, Contents, Credential, Kept, Shelf, ShelfError};
 use crate::trust::totp::Step;
 
@@ -52,6 +53,8 @@ fn told(error: rusqlite::Error) -> ShelfError {
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    // Nobody else's business from its first byte. If that cannot be, SQLite says why.
+    let _ = files::append_private(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -218,6 +221,12 @@ mod tests {
             used_steps: vec![step(8)],
         };
         shelf.write(&second).expect("written");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
         drop(shelf);
         let shelf = SqliteShelf::open(&path).expect("opened again");
         let contents = shelf.load().expect("loaded");

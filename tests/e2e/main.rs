@@ -30,6 +30,7 @@ mod life;
 mod limits;
 mod long_paths;
 mod looks;
+mod multiplexed;
 mod page;
 mod paths;
 mod provider;

@@ -152,11 +152,26 @@ impl Secure {
 
     /// A connection after its handshake, with a name that need not be the door's.
     pub(crate) async fn connect(&self, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        self.connect_with(name, Arc::clone(&self.config)).await
+    }
+
+    /// A connection that is to carry HTTP/2.
+    pub(crate) async fn connect_http2(&self) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        self.connect_with("127.0.0.1", Arc::new(config)).await
+    }
+
+    async fn connect_with(
+        &self,
+        name: &str,
+        config: Arc<ClientConfig>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(SocketAddr::new(self.address, 0)).expect("the person's address");
         let stream = soon("a connection", socket.connect(self.door)).await?;
         let name = ServerName::try_from(name.to_owned()).expect("a name");
-        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let connector = TlsConnector::from(config);
         soon("a handshake", connector.connect(name, stream)).await
     }
 
