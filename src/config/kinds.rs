@@ -69,6 +69,13 @@ impl<S: Scalar> Kind for S {
     fn show(&self, value: &Self::Value) -> String {
         Scalar::show(self, value)
     }
+
+    fn fault(&self, node: &Node) -> Option<Wrong> {
+        match &node.value {
+            Value::Scalar { text, plain } => self.parse(text, *plain).err(),
+            Value::Sequence(_) | Value::Mapping(_) => None,
+        }
+    }
 }
 
 /// A kind that may also be `null`.
@@ -115,7 +122,7 @@ impl<K: Kind> Kind for List<K> {
 
     fn read(&self, node: &Node, spot: &Spot<'_>) -> Option<Self::Value> {
         let Value::Sequence(items) = &node.value else {
-            spot.problem(node.place, wrong("must be a list", list_hint(node)));
+            spot.problem(node.place, wrong("must be a list", list_hint(node, self.of.fault(node))));
             return None;
         };
         if items.len() < self.least {
@@ -139,16 +146,20 @@ impl<K: Kind> Kind for List<K> {
     }
 }
 
-/// How a single value is written as a list.
-fn list_hint(node: &Node) -> String {
-    match &node.value {
-        Value::Scalar { text, .. } if !node.is_null() && !text.contains(' ') => {
+/// How a single value is written as a list; one that would be wrong there too is told how to be
+/// right first.
+fn list_hint(node: &Node, fault: Option<Wrong>) -> String {
+    match (&node.value, fault) {
+        (Value::Scalar { .. }, Some(fault)) if !node.is_null() && !fault.hint.is_empty() => {
+            format!("{}, within [ ]", fault.hint)
+        }
+        (Value::Scalar { text, .. }, None) if !node.is_null() && !text.contains(' ') => {
             let shown = quoted(text);
             let shown = shown.trim_matches('`');
             let is_word = shown.chars().all(|c| c.is_alphanumeric() || "._-/".contains(c));
             if is_word { format!("write [{shown}]") } else { format!("write [\"{shown}\"]") }
         }
-        Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => {
+        (Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_), _) => {
             "such as [one, two]".to_owned()
         }
     }

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::file::{self, Node, Place};
+use super::report::Wrong;
 use super::scope::Spot;
 
 /// One key of the table: everything that is known about it, for reading, schema and examples.
@@ -52,6 +53,10 @@ pub(super) trait Kind: Shape {
     fn read(&self, node: &Node, spot: &Spot<'_>) -> Option<Self::Value>;
     /// The value in the notation of the file, the same for equal values. Secrets are not shown.
     fn show(&self, value: &Self::Value) -> String;
+    /// What would be wrong with a single value, if that can be said of it alone.
+    fn fault(&self, _node: &Node) -> Option<Wrong> {
+        None
+    }
 }
 
 /// A [`Key`] of any kind.

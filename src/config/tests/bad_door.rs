@@ -34,6 +34,14 @@ listen: "0.0.0.0:8000""#,
         &[r#"3:9: listen: must be a list (write ["0.0.0.0:8000"])"#],
     ),
     (
+        "@apps
+@users
+listen: 8000",
+        &[
+            "3:9: listen: must be a list (write 0.0.0.0:8000 for all addresses or 127.0.0.1:8000 for this machine, within [ ])",
+        ],
+    ),
+    (
         r#"@apps
 @users
 listen: ["0.0.0.0", ":8000", 8000, "localhost:8000", "::1:8000", "127.0.0.1:0", "example.com:80", [1], {a: 1}, null]"#,
