@@ -31,6 +31,10 @@ pub(super) trait Scalar: Sync + 'static {
     fn expected(&self) -> String;
     /// Reads a text; `plain` tells that it was written without quotes.
     fn parse(&self, text: &str, plain: bool) -> Result<Self::Value, Wrong>;
+    /// See [`Kind::meant`].
+    fn meant(&self, _text: &str) -> Option<String> {
+        None
+    }
     /// See [`Kind::show`].
     fn show(&self, value: &Self::Value) -> String;
     /// See [`Shape::schema`].
@@ -66,15 +70,12 @@ impl<S: Scalar> Kind for S {
         None
     }
 
-    fn show(&self, value: &Self::Value) -> String {
-        Scalar::show(self, value)
+    fn meant(&self, text: &str) -> Option<String> {
+        Scalar::meant(self, text)
     }
 
-    fn fault(&self, node: &Node) -> Option<Wrong> {
-        match &node.value {
-            Value::Scalar { text, plain } => self.parse(text, *plain).err(),
-            Value::Sequence(_) | Value::Mapping(_) => None,
-        }
+    fn show(&self, value: &Self::Value) -> String {
+        Scalar::show(self, value)
     }
 }
 
@@ -122,7 +123,7 @@ impl<K: Kind> Kind for List<K> {
 
     fn read(&self, node: &Node, spot: &Spot<'_>) -> Option<Self::Value> {
         let Value::Sequence(items) = &node.value else {
-            spot.problem(node.place, wrong("must be a list", list_hint(node, self.of.fault(node))));
+            spot.problem(node.place, wrong("must be a list", list_hint(&self.of, node)));
             return None;
         };
         if items.len() < self.least {
@@ -146,20 +147,16 @@ impl<K: Kind> Kind for List<K> {
     }
 }
 
-/// How a single value is written as a list; one that would be wrong there too is told how to be
-/// right first.
-fn list_hint(node: &Node, fault: Option<Wrong>) -> String {
-    match (&node.value, fault) {
-        (Value::Scalar { .. }, Some(fault)) if !node.is_null() && !fault.hint.is_empty() => {
-            format!("{}, within [ ]", fault.hint)
-        }
-        (Value::Scalar { text, .. }, None) if !node.is_null() && !text.contains(' ') => {
-            let shown = quoted(text);
+/// How a single value is written as a list.
+fn list_hint<K: Kind>(of: &K, node: &Node) -> String {
+    match &node.value {
+        Value::Scalar { text, .. } if !node.is_null() && !text.contains(' ') => {
+            let shown = quoted(&of.meant(text).unwrap_or_else(|| text.to_string()));
             let shown = shown.trim_matches('`');
             let is_word = shown.chars().all(|c| c.is_alphanumeric() || "._-/".contains(c));
             if is_word { format!("write [{shown}]") } else { format!("write [\"{shown}\"]") }
         }
-        (Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_), _) => {
+        Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => {
             "such as [one, two]".to_owned()
         }
     }

@@ -3,7 +3,6 @@
 use serde_json::Value as Json;
 
 use super::file::{self, Node, Place};
-use super::report::Wrong;
 use super::scope::Spot;
 
 /// One key of the table: everything that is known about it, for reading, schema and examples.
@@ -51,12 +50,12 @@ pub(super) trait Kind: Shape {
     type Value;
     /// Reads a value; `None` after telling what is wrong with it.
     fn read(&self, node: &Node, spot: &Spot<'_>) -> Option<Self::Value>;
-    /// The value in the notation of the file, the same for equal values. Secrets are not shown.
-    fn show(&self, value: &Self::Value) -> String;
-    /// What would be wrong with a single value, if that can be said of it alone.
-    fn fault(&self, _node: &Node) -> Option<Wrong> {
+    /// The text that a wrong one was probably meant to be.
+    fn meant(&self, _text: &str) -> Option<String> {
         None
     }
+    /// The value in the notation of the file, the same for equal values. Secrets are not shown.
+    fn show(&self, value: &Self::Value) -> String;
 }
 
 /// A [`Key`] of any kind.

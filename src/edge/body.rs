@@ -1,12 +1,14 @@
 //! The bodies of the few requests that usher answers itself.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora_proxy::Session;
 
 use super::link::Link;
-use super::patience::Phase;
+use super::patience::{Phase, UPLOAD_STALL_MS};
 use crate::answer::{Body, BodyError};
 
 /// A request without a body.
@@ -35,10 +37,23 @@ impl<'s> SessionBody<'s> {
         length.to_str().ok()?.parse().ok()
     }
 
+    async fn next_piece(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let is_http2 = self.session.is_http2();
+        let piece = self.session.read_request_body();
+        let piece = if is_http2 {
+            // `patience` looks at connections, and this is one of many requests on it.
+            let stall = Duration::from_millis(UPLOAD_STALL_MS);
+            tokio::time::timeout(stall, piece).await.map_err(|_| BodyError::Broken)?
+        } else {
+            piece.await
+        };
+        piece.map_err(|_| BodyError::Broken)
+    }
+
     async fn read_up_to(&mut self, limit_bytes: usize) -> Result<Bytes, BodyError> {
         let mut whole = BytesMut::new();
         loop {
-            let piece = self.session.read_request_body().await.map_err(|_| BodyError::Broken)?;
+            let piece = self.next_piece().await?;
             let Some(piece) = piece else { return Ok(whole.freeze()) };
             if whole.len() + piece.len() > limit_bytes {
                 return Err(BodyError::TooLarge);

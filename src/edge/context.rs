@@ -113,7 +113,7 @@ impl<F: ToSeat> Context<F> {
             address: self.address.unwrap_or(link.connection().peer.ip()),
             user: self.user.clone(),
             method: request.method.clone(),
-            path: String::from_utf8_lossy(request.raw_path()).into(),
+            path: String::from_utf8_lossy(without_codes(request.raw_path())).into(),
             status: session.response_written().map_or(0, |head| head.status.as_u16()),
             took_us: took_ms.saturating_mul(1000),
             in_bytes: session.body_bytes_read() as u64,
@@ -130,5 +130,30 @@ impl<F: ToSeat> Context<F> {
         }
         #[cfg(not(unix))]
         let _ = ends;
+    }
+}
+
+/// A target without what the provider sends through the browser: a code that vouches for somebody
+/// is nobody's to read in a log.
+fn without_codes(target: &[u8]) -> &[u8] {
+    if !target.starts_with(b"/_usher/oidc/") {
+        return target;
+    }
+    target.split(|byte| *byte == b'?').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_the_provider_are_not_logged() {
+        for (target, logged) in [
+            ("/_usher/oidc/return?code=secret&state=secret", "/_usher/oidc/return"),
+            ("/_usher/oidc/start", "/_usher/oidc/start"),
+            ("/app/main/?code=1", "/app/main/?code=1"),
+        ] {
+            assert_eq!(without_codes(target.as_bytes()), logged.as_bytes());
+        }
     }
 }

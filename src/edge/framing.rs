@@ -23,6 +23,12 @@ pub(crate) fn fault(session: &Session) -> Option<&'static str> {
     both.then_some("a body is either chunked or has a length\n")
 }
 
+/// Whether where an answer ends could be read in two ways. Pingora passes a coding on that it does
+/// not know; a proxy before the door might take the rest for somebody else's answer.
+pub(crate) fn answer_is_ambiguous(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING) && !is_plainly_chunked(headers)
+}
+
 /// Whether a request's target has a path: what has none is taken for `/` by the library.
 fn is_target(target: &[u8]) -> bool {
     target.starts_with(b"/") || target.windows(3).any(|part| part == b"://")

@@ -34,9 +34,13 @@ const OF_ONE_CONNECTION: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 /// An app could keep what it serves in the browser beyond its own path, or clear what others keep.
-const NOT_FOR_BROWSERS: [HeaderName; 6] = [
+const NOT_FOR_BROWSERS: [HeaderName; 9] = [
     HeaderName::from_static("service-worker-allowed"),
     HeaderName::from_static("clear-site-data"),
+    // These are kept for the whole host: how it is reached, and who is told what fails there.
+    header::STRICT_TRANSPORT_SECURITY,
+    header::ALT_SVC,
+    HeaderName::from_static("nel"),
     // Only usher's own pages say what they are.
     HeaderName::from_static("x-usher-page"),
     // The connection to the browser is usher's business, and trailers are not passed on.

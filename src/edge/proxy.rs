@@ -303,8 +303,9 @@ impl<D: Doorkeeper> ProxyHttp for Proxy<D> {
         ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.heard(false);
-        if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            // Nobody asked for it, so nobody knows what would come.
+        // Nobody asked for another protocol, so nobody knows what would come.
+        let is_unasked = response.status == StatusCode::SWITCHING_PROTOCOLS;
+        if is_unasked || framing::answer_is_ambiguous(&response.headers) {
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
         }
         Ok(())

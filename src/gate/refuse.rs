@@ -265,12 +265,12 @@ impl Gate {
         let parts = &asking.head.parts;
         let who = asking.person.as_deref().map_or("a stranger", |person| person.name.as_str());
         let (status, code, address) = (problem.status(), problem.code(), asking.address);
+        let path = harmless(parts.uri.path());
         let level = if status >= 500 { log::Level::Warn } else { log::Level::Info };
         log::log!(
             level,
-            "incident {incident}: {status} {code}: {who} at {address}: {} {}",
-            parts.method,
-            parts.uri.path()
+            "incident {incident}: {status} {code}: {who} at {address}: {} {path}",
+            parts.method
         );
         let is_stranger = asking.person.is_none();
         if is_stranger && !self.strangers.are_news(asking.address, self.now()) {
@@ -286,7 +286,7 @@ impl Gate {
                 },
                 key: None,
                 address: Some(address),
-                detail: format!("{code}: {} {}", parts.method, parts.uri.path()),
+                detail: format!("{code}: {} {path}", parts.method),
             });
         }
     }
@@ -427,4 +427,38 @@ fn retry_after_s(reason: &TooManyReason) -> u32 {
 
 pub(super) fn whole_seconds(ms: u64) -> u32 {
     u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX).max(1)
+}
+
+/// A path as a log and a terminal can show it: nothing in it moves the cursor, ends the line or
+/// turns the direction of writing around.
+fn harmless(path: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut shown = String::with_capacity(path.len());
+    for c in path.chars() {
+        if c.is_control() || turns(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_in_the_log() {
+        for (path, shown) in [
+            ("/app/main/%1b[31m", "/app/main/%1b[31m"),
+            ("/app/main/민수", "/app/main/민수"),
+            ("/\u{9b}31m", "/\\u{9b}31m"),
+            ("/\u{85}incident", "/\\u{85}incident"),
+            ("/\u{202e}gnp.exe", "/\\u{202e}gnp.exe"),
+            ("/\u{2028}x", "/\\u{2028}x"),
+        ] {
+            assert_eq!(harmless(path), shown);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::rig::{Closed, Door, lives, until};
+use crate::rig::{Closed, Door, lives, soon, until};
 
 const TOOL: &str = "
 timezone: Asia/Seoul
@@ -334,6 +334,10 @@ async fn the_control_socket_is_the_owners_alone() {
     let door = Door::open(TOOL).await;
     let mode = std::fs::metadata(door.path("var/control.sock")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    for name in ["sessions.db", "usher.db", "door.secret"] {
+        let mode = std::fs::metadata(door.path(&format!("var/{name}"))).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600, "{name}");
+    }
     assert_eq!(std::fs::metadata(door.path("var")).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
@@ -345,4 +349,38 @@ async fn a_password_from_a_pipe_becomes_an_argon2id_hash() {
     assert!(!ran.out.contains("correct horse") && !ran.err.contains("correct horse"));
     let ran = door.run_with_input(&["password"], "correct horse\nother horse\n").await.expect(1);
     assert_eq!(ran.out, "");
+}
+
+/// Answers what is asked on a terminal, and tells what was shown there.
+const AT_A_TERMINAL: &str = r#"
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "password"])
+shown, answers = b"", [(b"Password: ", sys.argv[2]), (b"Once more: ", sys.argv[3])]
+while True:
+    try:
+        piece = os.read(terminal, 1000)
+    except OSError:
+        break
+    shown += piece
+    if answers and shown.endswith(answers[0][0]):
+        os.write(terminal, answers.pop(0)[1].encode() + b"\n")
+print(shown.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_asked_for_twice_on_a_terminal_and_not_shown() {
+    for (again, code, says) in
+        [("correct horse", 0, "$argon2id$"), ("other horse", 1, "the two are different")]
+    {
+        let mut command = tokio::process::Command::new("python3");
+        command.args(["-c", AT_A_TERMINAL, env!("CARGO_BIN_EXE_usher"), "correct horse", again]);
+        let ended = soon("the command to end", command.kill_on_drop(true).output()).await;
+        let output = ended.expect("python3");
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(shown.contains(says) && !shown.contains("horse"), "{shown}");
+    }
 }

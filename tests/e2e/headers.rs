@@ -125,13 +125,27 @@ async fn an_app_cannot_set_ushers_cookie_nor_touch_what_belongs_to_the_origin() 
     let door = Door::open(TOOL).await;
     let path = "/app/tool/respond?h=Set-Cookie:own%3D1&h=Set-Cookie:usher_session%3Devil;%20Path%3D/\
         &h=Set-Cookie:__Host-usher_session%3Devil;%20Path%3D/;%20Secure&h=Service-Worker-Allowed:/\
-        &h=Clear-Site-Data:%22*%22&h=X-Own:kept";
+        &h=Set-Cookie:%3Dusher_session%3Devil;%20Path%3D/&h=Strict-Transport-Security:max-age%3D9\
+        &h=Alt-Svc:h3%3D%22:1%22&h=NEL:%7B%7D&h=Clear-Site-Data:%22*%22&h=X-Own:kept";
     let answer = door.jiyoung().get(path).await.expect(200);
     let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
     assert_eq!(cookies, ["own=1"]);
-    assert_eq!(answer.header("service-worker-allowed"), None);
-    assert_eq!(answer.header("clear-site-data"), None);
+    for of_the_origin in
+        ["service-worker-allowed", "clear-site-data", "strict-transport-security", "alt-svc", "nel"]
+    {
+        assert_eq!(answer.header(of_the_origin), None, "{of_the_origin}");
+    }
     assert_eq!(answer.header("x-own"), Some("kept"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_could_end_in_two_places_is_not_passed_on() {
+    let door = Door::open(TOOL).await;
+    for coding in ["xchunked", "chunked,%20gzip", "identity"] {
+        let path = format!("/app/tool/respond?h=Transfer-Encoding:{coding}&body=0%0D%0A%0D%0A");
+        door.jiyoung().get(&path).await.expect(502);
+    }
+    door.jiyoung().get("/app/tool/respond?body=fine").await.expect(200);
 }
 
 async fn environment(answer: Answer) -> Value {

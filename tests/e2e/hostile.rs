@@ -47,6 +47,9 @@ async fn handshakes_that_would_hang_streamlit_get_431() {
     let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
     let refused = jiyoung.try_socket("/app/tool/ws", &many).await;
     refused.err().expect("a refusal").expect(431);
+    let target = format!("/app/tool/ws?x={}", "x".repeat(8200));
+    jiyoung.try_socket(&target, &[]).await.err().expect("a refusal").expect(431);
+    jiyoung.get(&target.replace("/ws", "/pid")).await.expect(200);
     let fits: Vec<(&str, &str)> = many.into_iter().take(90).collect();
     assert!(jiyoung.try_socket("/app/tool/ws", &fits).await.is_ok());
 }
@@ -59,6 +62,18 @@ async fn a_head_without_end_is_refused_with_431_or_400_and_bounded() {
     let status = first_status(&door, &request).await;
     assert!([0, 400, 431].contains(&status), "{status}");
     assert!(!seen(&door).await.contains("bad"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_sends_moves_no_cursor_where_the_log_is_read() {
+    let door = Door::open(TOOL).await;
+    let request = "GET /nowhere/\u{9b}31m\u{202e}x HTTP/1.1\r\nHost: HOST\r\n\r\n";
+    assert_eq!(first_status(&door, request).await, 404);
+    crate::rig::until("the log to say so", async || {
+        (!door.log_lines(&["404", r"/nowhere/\u{9b}31m\u{202e}x"]).is_empty()).then_some(())
+    })
+    .await;
+    assert!(!door.log().contains(['\u{9b}', '\u{202e}']), "{}", door.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

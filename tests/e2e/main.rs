@@ -35,6 +35,7 @@ mod page;
 mod paths;
 mod provider;
 mod reload;
+mod room;
 mod sign_in;
 mod slow;
 mod stop;

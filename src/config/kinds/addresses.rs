@@ -71,6 +71,10 @@ impl Scalar for SocketAddress {
         }
     }
 
+    fn meant(&self, text: &str) -> Option<String> {
+        meant(text).map(|address| address.to_string())
+    }
+
     fn show(&self, value: &SocketAddr) -> String {
         value.to_string()
     }
@@ -80,25 +84,40 @@ impl Scalar for SocketAddress {
     }
 }
 
-/// What was probably meant.
+/// The address that was probably meant.
+fn meant(text: &str) -> Option<SocketAddr> {
+    if let Some(port) = port_alone(text) {
+        return Some(SocketAddr::from(([0, 0, 0, 0], port)));
+    }
+    if let Some((host, Ok(port))) = text.rsplit_once(':').map(|(h, p)| (h, p.parse::<u16>())) {
+        match host.parse() {
+            Ok(address @ IpAddr::V6(_)) => return Some(SocketAddr::new(address, port)),
+            Ok(IpAddr::V4(_)) | Err(_) if host == "localhost" => {
+                return Some(SocketAddr::from(([127, 0, 0, 1], port)));
+            }
+            Ok(IpAddr::V4(_)) | Err(_) => {}
+        }
+    }
+    text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, 8000))
+}
+
+/// The port of a text that has no address.
+fn port_alone(text: &str) -> Option<u16> {
+    text.trim_start_matches([':', '*']).parse().ok()
+}
+
+/// What to write instead.
 fn hint(text: &str) -> String {
     let examples = "such as 0.0.0.0:8000, 127.0.0.1:8000 or \"[::]:8000\"";
-    if let Ok(port) = text.trim_start_matches([':', '*']).parse::<u16>() {
-        return format!(
-            "write 0.0.0.0:{port} for all addresses or 127.0.0.1:{port} for this machine"
-        );
-    }
-    let port = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
-    if let Some((host, port)) = port {
-        if let Ok(address @ IpAddr::V6(_)) = host.parse() {
-            return format!("write \"{}\"", SocketAddr::new(address, port));
+    match (port_alone(text), meant(text)) {
+        (Some(port), _) => {
+            format!("write 0.0.0.0:{port} for all addresses or 127.0.0.1:{port} for this machine")
         }
-        if host == "localhost" {
-            return format!("write 127.0.0.1:{port}");
+        (None, Some(address)) if text.parse() == Ok(address.ip()) => {
+            format!("it needs a port, such as {address}")
         }
-    }
-    match text.parse::<IpAddr>() {
-        Ok(address) => format!("it needs a port, such as {}", SocketAddr::new(address, 8000)),
-        Err(_) => format!("names are not looked up; {examples}"),
+        (None, Some(address @ SocketAddr::V6(_))) => format!("write \"{address}\""),
+        (None, Some(address @ SocketAddr::V4(_))) => format!("write {address}"),
+        (None, None) => format!("names are not looked up; {examples}"),
     }
 }

@@ -28,18 +28,28 @@ limits: {seats: 99999999999, upload: 200}",
         ],
     ),
     (
-        r#"@apps
+        "@apps
 @users
-listen: "0.0.0.0:8000""#,
+listen: 8000",
         &[r#"3:9: listen: must be a list (write ["0.0.0.0:8000"])"#],
     ),
     (
         "@apps
 @users
-listen: 8000",
-        &[
-            "3:9: listen: must be a list (write 0.0.0.0:8000 for all addresses or 127.0.0.1:8000 for this machine, within [ ])",
-        ],
+listen: localhost:8000",
+        &[r#"3:9: listen: must be a list (write ["127.0.0.1:8000"])"#],
+    ),
+    (
+        "@apps
+@users
+listen: 10.0.0.1",
+        &[r#"3:9: listen: must be a list (write ["10.0.0.1:8000"])"#],
+    ),
+    (
+        r#"@apps
+@users
+listen: "0.0.0.0:8000""#,
+        &[r#"3:9: listen: must be a list (write ["0.0.0.0:8000"])"#],
     ),
     (
         r#"@apps

@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Row] = &[
         "access::a_seat_cannot_call_the_door_as_its_owner_or_anybody_else",
     ),
     row(
-        "an app that sets usher's cookie, clears the site's data or takes its service worker",
+        "an app that sets usher's cookie, clears the site's data, takes its service worker or tells how its host is reached",
         "the headers are removed",
         "headers::an_app_cannot_set_ushers_cookie_nor_touch_what_belongs_to_the_origin",
     ),
@@ -122,12 +122,12 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "HTTP/2 connections that ask for nothing, or never read what they asked for",
         "ended after a while",
-        "multiplexed::connections_that_only_take_room_are_ended",
+        "room::connections_that_only_take_room_are_ended",
     ),
     row(
         "thousands of requests over a few HTTP/2 connections of one address",
         "429 beyond four times limits.connections_per_address",
-        "multiplexed::an_address_has_only_so_many_requests_open",
+        "room::an_address_has_only_so_many_requests_open",
     ),
     row(
         "2,000 clients that send or read a byte now and then",
@@ -153,5 +153,30 @@ pub(super) const ROWS: &[Row] = &[
         "a path that would lead to another site",
         "leads to this one",
         "paths::no_path_leads_to_another_site",
+    ),
+    row(
+        "an app's answer that could end in two places",
+        "502; nothing of it is passed on",
+        "headers::an_answer_that_could_end_in_two_places_is_not_passed_on",
+    ),
+    row(
+        "over HTTP/2: second lines, codings, tunnels, two names, false pseudo-headers",
+        "refused; the app sees nothing",
+        "multiplexed::what_has_two_meanings_over_the_two_versions_of_http_is_refused",
+    ),
+    row(
+        "over HTTP/2: floods of continuations, resets and empty frames",
+        "the connection is ended",
+        "multiplexed::floods_of_frames_end_the_connection",
+    ),
+    row(
+        "an HTTP/2 connection on which nothing is asked for",
+        "the connection is closed",
+        "multiplexed::a_client_that_asks_for_nothing_is_dropped",
+    ),
+    row(
+        "a path that moves the cursor where the log is read",
+        "shown escaped",
+        "hostile::what_a_client_sends_moves_no_cursor_where_the_log_is_read",
     ),
 ];

@@ -155,11 +155,13 @@ impl Secure {
         self.connect_with(name, Arc::clone(&self.config)).await
     }
 
-    /// A connection that is to carry HTTP/2.
-    pub(crate) async fn connect_http2(&self) -> std::io::Result<TlsStream<TcpStream>> {
+    /// A connection after its handshake on which HTTP/2 is spoken.
+    pub(crate) async fn connect_multiplexed(&self) -> TlsStream<TcpStream> {
         let mut config = ClientConfig::clone(&self.config);
         config.alpn_protocols = vec![b"h2".to_vec()];
-        self.connect_with("127.0.0.1", Arc::new(config)).await
+        let stream = self.connect_with("127.0.0.1", Arc::new(config)).await.expect("a handshake");
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        stream
     }
 
     async fn connect_with(
