@@ -24,6 +24,8 @@ struct Table {
     next: u64,
     open: HashMap<u64, Entry>,
     of_address: HashMap<IpAddr, u32>,
+    /// Requests over HTTP/2 that are open: many share a connection.
+    requests_of_address: HashMap<IpAddr, u32>,
 }
 
 struct Entry {
@@ -38,7 +40,24 @@ pub(crate) struct Ticket {
     address: IpAddr,
 }
 
+/// An open request over HTTP/2; its place is given back when dropped.
+pub(crate) struct RequestTicket {
+    connections: Arc<Connections>,
+    address: IpAddr,
+}
+
 impl Ticket {
+    /// A place for a request over HTTP/2; `None` if the address has as many open as it may.
+    pub(crate) fn request(&self, of_address_max: Option<u32>) -> Option<RequestTicket> {
+        let mut table = self.connections.table.lock();
+        let open = table.requests_of_address.entry(self.address).or_default();
+        if of_address_max.is_some_and(|most| *open >= most) {
+            return None;
+        }
+        *open += 1;
+        Some(RequestTicket { connections: Arc::clone(&self.connections), address: self.address })
+    }
+
     /// A number that no other connection of this run has.
     pub(crate) fn number(&self) -> u64 {
         self.number
@@ -141,6 +160,18 @@ impl Drop for Ticket {
     }
 }
 
+impl Drop for RequestTicket {
+    fn drop(&mut self) {
+        let mut table = self.connections.table.lock();
+        if let Some(open) = table.requests_of_address.get_mut(&self.address) {
+            *open -= 1;
+            if *open == 0 {
+                table.requests_of_address.remove(&self.address);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 impl Connections {
     /// What all are seen doing now.
@@ -152,6 +183,23 @@ impl Connections {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_of_all_connections_of_an_address_count_together() {
+        let connections = Arc::new(Connections::default());
+        let near: IpAddr = "127.0.0.2".parse().unwrap();
+        let first = connections.enter(near, None, Moment(0)).unwrap();
+        let second = connections.enter(near, None, Moment(0)).unwrap();
+        let one = first.request(Some(2)).unwrap();
+        let other = second.request(Some(2)).unwrap();
+        assert!(first.request(Some(2)).is_none());
+        assert!(second.request(None).is_some(), "proxies have no limit");
+        drop(one);
+        let again = second.request(Some(2)).unwrap();
+        assert!(first.request(Some(2)).is_none());
+        drop((other, again));
+        assert!(connections.table.lock().requests_of_address.is_empty());
+    }
 
     #[tokio::test]
     async fn an_address_has_so_many_and_no_more() {

@@ -21,6 +21,8 @@ use super::seam::Doorkeeper;
 pub(crate) struct Entrance<D: Doorkeeper> {
     pub link: Arc<Link>,
     pub proxy: Arc<HttpProxy<Proxy<D>>>,
+    /// How many requests over HTTP/2 the address may have open at once, on all its connections.
+    pub requests_max: Option<u32>,
 }
 
 #[async_trait]
@@ -35,7 +37,14 @@ impl<D: Doorkeeper> HttpServerApp for Entrance<D> {
         }
         // Pingora's timers would run for each read. `patience` has all limits of a connection.
         session.set_read_timeout(None);
+        let mut ticket = None;
         if session.is_http2() {
+            ticket = self.link.ticket().request(self.requests_max);
+            if ticket.is_none() {
+                // Without a body, which would wait for a client that need not read it.
+                let _ = session.respond_error(429).await;
+                return None;
+            }
             // Only Pingora knows which of many requests at once the client does not read.
             session.set_write_timeout(Some(Duration::from_millis(patience::READER_STALL_MS)));
             session.set_total_drain_timeout(Some(Duration::from_millis(patience::UPLOAD_STALL_MS)));
@@ -47,7 +56,9 @@ impl<D: Doorkeeper> HttpServerApp for Entrance<D> {
         // would give up both.
         session.set_pipelining_enabled(true);
         let request = self.proxy.process_new_http(session, shutdown);
-        context::of_link(Arc::clone(&self.link), request).await
+        let reused = context::of_link(Arc::clone(&self.link), request).await;
+        drop(ticket);
+        reused
     }
 
     fn h2_options(&self) -> Option<H2Options> {

@@ -14,6 +14,9 @@ use super::seam::Changes;
 
 /// Usher's cookie without and with TLS. It never reaches an app, and no app may set it.
 const OWN_COOKIES: [&[u8]; 2] = [b"usher_session", b"__Host-usher_session"];
+/// Usher's other cookies, which browsers send to usher's own pages alone: no app may set them.
+const OTHER_COOKIES: [&[u8]; 4] =
+    [b"usher_device", b"__Secure-usher_device", b"usher_journey", b"__Secure-usher_journey"];
 /// A part of both names, to look for first.
 const OWN_COOKIES_SHARE: &[u8] = b"usher_session";
 /// The browser's part of a name's header is what usher says, whatever was sent.
@@ -183,11 +186,11 @@ fn remove_own_cookie(head: &mut RequestHeader) -> Result<()> {
 
 fn remove_own_set_cookie(head: &mut ResponseHeader) -> Result<()> {
     let lines = head.headers.get_all(header::SET_COOKIE);
-    if !lines.iter().any(|line| is_own_cookie(line.as_bytes().trim_ascii())) {
+    if !lines.iter().any(sets_own_cookie) {
         return Ok(());
     }
     let kept: Vec<HeaderValue> =
-        lines.iter().filter(|line| !is_own_cookie(line.as_bytes().trim_ascii())).cloned().collect();
+        lines.iter().filter(|line| !sets_own_cookie(line)).cloned().collect();
     head.remove_header(&header::SET_COOKIE);
     for line in kept {
         head.append_header(header::SET_COOKIE, line)?;
@@ -195,13 +198,21 @@ fn remove_own_set_cookie(head: &mut ResponseHeader) -> Result<()> {
     Ok(())
 }
 
-/// Whether `name=value…` has one of usher's names. What browsers keep of `=name=value` is a cookie
-/// without a name, and what they send of it is `name=value`.
+/// Whether a browser would send usher's cookie after this. One without a name is sent as its value
+/// alone, which may look like a name with a value.
+fn sets_own_cookie(line: &HeaderValue) -> bool {
+    let text = line.as_bytes().trim_ascii();
+    let name = name_of(text.strip_prefix(b"=").unwrap_or(text));
+    OWN_COOKIES.contains(&name) || OTHER_COOKIES.contains(&name)
+}
+
+/// Whether `name=value…` has one of usher's names.
 fn is_own_cookie(cookie: &[u8]) -> bool {
-    let nameless = cookie.iter().take_while(|byte| **byte == b'=' || byte.is_ascii_whitespace());
-    let cookie = &cookie[nameless.count()..];
-    let name = cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
-    OWN_COOKIES.contains(&name)
+    OWN_COOKIES.contains(&name_of(cookie))
+}
+
+fn name_of(cookie: &[u8]) -> &[u8] {
+    cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -421,6 +432,10 @@ mod tests {
             ("Set-Cookie", "usher_session=forged; Path=/"),
             ("Set-Cookie", "_streamlit_xsrf=1; Path=/"),
             ("Set-Cookie", " __Host-usher_session=forged"),
+            ("Set-Cookie", "usher_device=forged; Path=/_usher/login"),
+            ("Set-Cookie", "__Secure-usher_journey=forged; Path=/_usher/oidc/; Secure"),
+            ("Set-Cookie", "=usher_session=forged; Path=/"),
+            ("Set-Cookie", " = __Host-usher_session=forged"),
             ("Set-Cookie", "b=usher_session=2"),
             ("Location", "/elsewhere"),
             ("ETag", "x"),

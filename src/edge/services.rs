@@ -53,6 +53,9 @@ const MALFORMED: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     Content-Length: 25\r\n\
     Connection: close\r\n\r\n\
     The request is malformed\n";
+/// An address may have so many requests over HTTP/2 open as it may have connections, times this:
+/// one connection would take a hundred, and each is worth some 33 KiB while nobody reads its answer.
+const REQUESTS_PER_CONNECTION: u32 = 4;
 /// For a refusal to leave.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(5);
 /// A client that was let in just before usher leaves has so long for its first request.
@@ -293,7 +296,9 @@ impl<D: Doorkeeper> Hall<D> {
         };
         let is_multiplexed = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
         let proxy = Arc::clone(&self.proxy);
-        let entrance = Arc::new(Entrance { link: Arc::clone(&link), proxy });
+        let requests_max = self.keeper.connections_max(peer.ip());
+        let requests_max = requests_max.map(|most| most.saturating_mul(REQUESTS_PER_CONNECTION));
+        let entrance = Arc::new(Entrance { link: Arc::clone(&link), proxy, requests_max });
         if is_multiplexed {
             link.enter(Phase::Multiplexed);
             // Few connections are, and those that are not shall not carry what these need.

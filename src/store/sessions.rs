@@ -221,6 +221,12 @@ mod tests {
             used_steps: vec![step(8)],
         };
         shelf.write(&second).expect("written");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
         drop(shelf);
         let shelf = SqliteShelf::open(&path).expect("opened again");
         let contents = shelf.load().expect("loaded");

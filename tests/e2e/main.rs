@@ -39,6 +39,7 @@ mod page;
 mod paths;
 mod provider;
 mod reload;
+mod room;
 mod sign_in;
 mod slow;
 mod stop;

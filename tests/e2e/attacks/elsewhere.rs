@@ -120,6 +120,16 @@ pub(super) const ROWS: &[Row] = &[
         "hostile::a_client_that_never_finishes_its_head_is_dropped",
     ),
     row(
+        "HTTP/2 connections that ask for nothing, or never read what they asked for",
+        "ended after a while",
+        "room::connections_that_only_take_room_are_ended",
+    ),
+    row(
+        "thousands of requests over a few HTTP/2 connections of one address",
+        "429 beyond four times limits.connections_per_address",
+        "room::an_address_has_only_so_many_requests_open",
+    ),
+    row(
         "2,000 clients that send or read a byte now and then",
         "a page of somebody else loads as before; memory is bounded and comes back",
         "slow::two_thousand_slow_clients_take_nothing_from_others",

@@ -190,6 +190,11 @@ pub(super) const ROWS: &[Row] = &[
         "a handshake with 130 headers, which would hang Streamlit",
         "GET /app/tool/bad HTTP/1.1\nHost: HOST\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nMANY\n",
     ),
+    refused(
+        431,
+        "a handshake with a target over 8,192 bytes, which would hang Streamlit",
+        "GET /app/tool/bad?LONG HTTP/1.1\nHost: HOST\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n",
+    ),
     // --- The door as a way to elsewhere ---
     refused(
         405,
@@ -215,6 +220,11 @@ pub(super) const ROWS: &[Row] = &[
         400,
         "a Host with a user name",
         "GET /app/tool/bad HTTP/1.1\nHost: 127.0.0.1@evil.example\n\n",
+    ),
+    refused(
+        400,
+        "a Host whose port has a sign",
+        "GET /app/tool/bad HTTP/1.1\nHost: 127.0.0.1:+80\n\n",
     ),
     refused(400, "a Host with a path", "GET /app/tool/bad HTTP/1.1\nHost: 127.0.0.1/evil\n\n"),
     refused(400, "an empty Host", "GET /app/tool/bad HTTP/1.1\nHost:\n\n"),
