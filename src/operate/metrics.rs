@@ -141,17 +141,14 @@ impl Operations {
     fn trust_metrics(&self, text: &mut Exposition) {
         let sessions = self.trust.sessions.count() as f64;
         text.single("usher_sessions", Kind::Gauge, "", "Cookie sessions.", sessions);
-        let certificates = self.certificates();
-        if certificates.is_empty() {
-            return;
-        }
+        // Without TLS the family stands there empty, so that the dashboard's question is known.
         let mut family = text.family(
             "usher_certificate_expires_timestamp_seconds",
             Kind::Gauge,
             "seconds",
             "When each certificate expires, since 1970.",
         );
-        for certificate in certificates {
+        for certificate in self.certificates() {
             let file = certificate.file.display().to_string();
             family.sample(&[("certificate", &file)], certificate.until.0 as f64 / 1000.0);
         }

@@ -266,6 +266,9 @@ mod tests {
             (date(2026, 1, 1), date(2025, 12, 29), 2026, 1),
             (date(2027, 1, 3), date(2026, 12, 28), 2026, 53),
             (date(2027, 1, 4), date(2027, 1, 4), 2027, 1),
+            (date(2024, 12, 30), date(2024, 12, 30), 2025, 1),
+            (date(2021, 1, 3), date(2020, 12, 28), 2020, 53),
+            (date(2028, 2, 29), date(2028, 2, 28), 2028, 9),
         ] {
             assert_eq!(monday_of(day), monday);
             let iso = monday.iso_week_date();

@@ -132,6 +132,8 @@ async fn the_dashboard_shows_every_family_and_no_other() {
         })
         .collect();
     let known: BTreeSet<String> = families.keys().cloned().collect();
+    // It has no samples without TLS, but a panel that warns of it there must be.
+    assert!(names.contains("usher_certificate_expires_timestamp_seconds"));
     let unknown: Vec<_> = names.difference(&known).collect();
     assert!(unknown.is_empty(), "the dashboard asks for {unknown:?}");
     // That WebSockets were opened at all is seen in those that are open; seats have theirs there.

@@ -150,6 +150,39 @@ fn records_are_deleted_when_they_are_old_and_open_visits_are_not() {
 }
 
 #[test]
+fn what_is_exactly_as_old_as_it_is_kept_stays_and_a_millisecond_more_goes() {
+    let mut store = Store::new();
+    let (now, keep) = (Timestamp(20_000 * DAY), upkeep("Asia/Seoul"));
+    let limit = |keep_ms: u64| now.0 - i64::try_from(keep_ms).unwrap();
+    let (visits_from, samples_from) = (limit(keep.visits_keep_ms), limit(keep.samples_keep_ms));
+    let begins = [visits_from, visits_from - 1].map(Timestamp);
+    store.write(begins.map(|at| visit("a", "main", at, MINUTE)).into());
+    let events = begins.map(|at| EventRecord {
+        at,
+        kind: "reloaded",
+        actor: Actor::Operator,
+        key: None,
+        address: None,
+        detail: String::new(),
+    });
+    let machine = [samples_from, samples_from - 1].map(|at| (Timestamp(at), machine(1.0, 1)));
+    let (events, machine) = (events.into(), machine.into());
+    store.journal.write(&Batch { events, machine, ..Batch::default() }).unwrap();
+
+    store.tidy_all(now, &keep);
+    let connection = rusqlite::Connection::open(store.path()).unwrap();
+    for (sql, oldest) in [
+        ("SELECT count(*), min(started_at) FROM visits", visits_from),
+        ("SELECT count(*), min(at) FROM events", visits_from),
+        ("SELECT count(*), min(at) FROM machine_samples", samples_from),
+    ] {
+        let found: (i64, i64) =
+            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(found, (1, oldest), "{sql}");
+    }
+}
+
+#[test]
 fn the_file_becomes_smaller_when_much_was_deleted() {
     let mut store = Store::new();
     let visits = (0..150_000).map(|n| visit("a", "main", Timestamp(n * 1000), 1));

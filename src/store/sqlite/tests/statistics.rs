@@ -73,6 +73,30 @@ fn the_same_visits_have_other_days_in_another_zone() {
 }
 
 #[test]
+fn a_visit_over_the_end_of_a_month_or_year_counts_on_both_sides_of_it() {
+    let zone = "Asia/Seoul";
+    for (last, first) in [
+        ("2026-01-31", "2026-02-01"),
+        ("2026-02-28", "2026-03-01"),
+        ("2028-02-29", "2028-03-01"),
+        ("2026-12-31", "2027-01-01"),
+    ] {
+        let mut store = Store::new();
+        let begin = at(zone, &format!("{last}T22:00"));
+        store.write(vec![visit("a", "main", begin, 3 * HOUR)]);
+        let now = Timestamp(begin.0 + 10 * DAY);
+        let (from, to): (Date, Date) = (last.parse().unwrap(), first.parse().unwrap());
+        let statistics = store.reports.statistics(&query(zone, from, to, now)).unwrap();
+        let days: Vec<_> = statistics
+            .days
+            .iter()
+            .map(|day| (day.date, day.amounts.visits, day.amounts.dwell_ms / H))
+            .collect();
+        assert_eq!(days, [(from, 1, 2), (to, 0, 1)]);
+    }
+}
+
+#[test]
 fn days_on_which_clocks_change_have_all_their_hours() {
     for (zone, spring, autumn) in [
         ("Europe/Berlin", "2026-03-29", "2026-10-25"),
