@@ -121,6 +121,12 @@ impl Browser {
         soon("the page", self.client.refresh()).await.expect("the page loads again");
     }
 
+    /// Goes back, as by the browser's own button. A script that does it is run once more by the
+    /// driver when its page is gone before it has an answer, and goes back twice.
+    pub(crate) async fn back(&self) {
+        soon("the page before", self.client.back()).await.expect("the browser goes back");
+    }
+
     /// The current address.
     pub(crate) async fn url(&self) -> String {
         self.client.current_url().await.expect("an address").to_string()
