@@ -91,28 +91,37 @@ impl Digest {
         bytes
     }
 
-    /// The way back; `None`: the bytes are of another form or damaged, and the day has to be made
-    /// of its visits.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Becomes what the bytes say, in the memory of the day that it was: a year has half a million
+    /// lists. False: the bytes are of another form or damaged, so the day has to be made of its
+    /// visits, and what stands here now means nothing.
+    pub(super) fn refill(&mut self, bytes: &[u8]) -> bool {
+        self.read(bytes).is_some()
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Option<()> {
         let (form, mut rest) = bytes.split_first()?;
         if *form != FORM {
             return None;
         }
-        let shares = list(&mut rest, share)?;
-        rest.is_empty().then_some(Self { shares })
+        let length = length(&mut rest)?;
+        self.shares.resize_with(length, || DigestShare::new(String::new(), String::new()));
+        for share in &mut self.shares {
+            share.read(&mut rest)?;
+        }
+        rest.is_empty().then_some(())
     }
 }
 
-fn share(rest: &mut &[u8]) -> Option<DigestShare> {
-    Some(DigestShare {
-        user: text(rest)?,
-        app: text(rest)?,
-        requests: number(rest)?,
-        in_bytes: number(rest)?,
-        out_bytes: number(rest)?,
-        dwells_ms: list(rest, number)?,
-        slots: list(rest, slot)?,
-    })
+impl DigestShare {
+    fn read(&mut self, rest: &mut &[u8]) -> Option<()> {
+        text(rest, &mut self.user)?;
+        text(rest, &mut self.app)?;
+        self.requests = number(rest)?;
+        self.in_bytes = number(rest)?;
+        self.out_bytes = number(rest)?;
+        list(rest, &mut self.dwells_ms, number)?;
+        list(rest, &mut self.slots, slot)
+    }
 }
 
 fn slot(rest: &mut &[u8]) -> Option<DigestSlot> {
@@ -124,18 +133,25 @@ fn slot(rest: &mut &[u8]) -> Option<DigestSlot> {
     })
 }
 
-fn list<T>(rest: &mut &[u8], one: impl Fn(&mut &[u8]) -> Option<T>) -> Option<Vec<T>> {
+/// How many items follow. Each has a byte at least, so that a damaged length does not ask for
+/// memory.
+fn length(rest: &mut &[u8]) -> Option<usize> {
     let length = usize::try_from(number(rest)?).ok()?;
-    // Every item has a byte at least, so that a damaged length does not ask for memory.
-    if length > rest.len() {
-        return None;
-    }
-    // Not collected: that would not know the length, and a year has half a million lists.
-    let mut items = Vec::with_capacity(length);
+    (length <= rest.len()).then_some(length)
+}
+
+fn list<T>(
+    rest: &mut &[u8],
+    items: &mut Vec<T>,
+    one: impl Fn(&mut &[u8]) -> Option<T>,
+) -> Option<()> {
+    let length = length(rest)?;
+    items.clear();
+    items.reserve(length);
     for _ in 0..length {
         items.push(one(rest)?);
     }
-    Some(items)
+    Some(())
 }
 
 fn put(bytes: &mut Vec<u8>, mut number: u64) {
@@ -164,11 +180,13 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend_from_slice(text.as_bytes());
 }
 
-fn text(rest: &mut &[u8]) -> Option<String> {
+fn text(rest: &mut &[u8], into: &mut String) -> Option<()> {
     let length = usize::try_from(number(rest)?).ok()?;
     let (text, left) = rest.split_at_checked(length)?;
     *rest = left;
-    Some(std::str::from_utf8(text).ok()?.to_owned())
+    into.clear();
+    into.push_str(std::str::from_utf8(text).ok()?);
+    Some(())
 }
 
 #[cfg(test)]
@@ -187,10 +205,21 @@ mod tests {
         Digest { shares: vec![share, DigestShare::new("a".to_owned(), "b".to_owned())] }
     }
 
+    fn decode(bytes: &[u8]) -> Option<Digest> {
+        let mut digest = Digest::default();
+        digest.refill(bytes).then_some(digest)
+    }
+
     #[test]
-    fn a_digest_survives_being_bytes() {
+    fn a_digest_survives_being_bytes_whatever_day_stood_there_before() {
+        let mut other = example();
+        other.shares.reverse();
         for digest in [Digest::default(), example()] {
-            assert_eq!(Digest::decode(&digest.encode()), Some(digest));
+            assert_eq!(decode(&digest.encode()).as_ref(), Some(&digest));
+            for mut memory in [example(), other.clone(), Digest::default()] {
+                assert!(memory.refill(&digest.encode()));
+                assert_eq!(memory, digest);
+            }
         }
     }
 
@@ -198,16 +227,16 @@ mod tests {
     fn damaged_bytes_are_no_digest_and_ask_for_no_memory() {
         let bytes = example().encode();
         for length in 0..bytes.len() {
-            assert_eq!(Digest::decode(&bytes[..length]), None, "cut at {length}");
+            assert_eq!(decode(&bytes[..length]), None, "cut at {length}");
         }
-        assert_eq!(Digest::decode(&[&bytes[..], &[0]].concat()), None, "too long");
-        assert_eq!(Digest::decode(&[2]), None, "another form");
+        assert_eq!(decode(&[&bytes[..], &[0]].concat()), None, "too long");
+        assert_eq!(decode(&[2]), None, "another form");
         let huge = [&[FORM][..], &[0xff; 9], &[1]].concat();
-        assert_eq!(Digest::decode(&huge), None, "a length without its items");
+        assert_eq!(decode(&huge), None, "a length without its items");
         for at in 0..bytes.len() {
             let mut broken = bytes.clone();
             broken[at] ^= 0xff;
-            let _ = Digest::decode(&broken);
+            let _ = decode(&broken);
         }
     }
 }

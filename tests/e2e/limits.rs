@@ -51,7 +51,7 @@ fn ticks(session: u32) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_seat_over_its_cpu_is_slowed_down_answers_and_is_told_of() {
-    let door = Door::open(&busy("cpu_max: 0.5")).await;
+    let door = Door::open(&busy("cpu_max: 0.2")).await;
     let mut session = Session::open(&door.jiyoung(), "/app/busy/").await;
     assert_eq!(session.value("workers"), "2");
     slowed_down(&door, true).await;
@@ -66,22 +66,26 @@ async fn a_seat_over_its_cpu_is_slowed_down_answers_and_is_told_of() {
     }
     let (used_ms, wall_ms) = ((ticks(pid) - before) * 10, begun.elapsed().as_millis());
     println!("{used_ms} ms of CPU in {wall_ms} ms, {clicks} reruns");
-    assert!(u128::from(used_ms) * 1000 <= wall_ms * 560, "{used_ms} ms in {wall_ms} ms");
+    assert!(u128::from(used_ms) * 1000 <= wall_ms * 240, "{used_ms} ms in {wall_ms} ms");
     assert_eq!(session.value("count"), clicks.to_string(), "it answers at its limit");
 
-    let pages = [("en", "At its CPU limit", "limit 0.5<"), ("ko", "CPU 한도 도달", "한도 0.5코어")];
+    let pages = [("en", "At its CPU limit", "limit 0.2<"), ("ko", "CPU 한도 도달", "한도 0.2코어")];
     for (language, at_limit, limit) in pages {
         for page in ["/admin/seats", "/admin/seats/jiyoung/busy"] {
-            let headers = [("Accept-Language", language)];
-            let text = door.minsu().navigate_with(page, &headers).await.text();
-            assert!(text.contains(at_limit) && text.contains(limit), "{page}: {text}");
+            // Who gets less than the limit from a busy machine is not slowed down for a moment.
+            until(&format!("{at_limit} on {page}"), async || {
+                let headers = [("Accept-Language", language)];
+                let text = door.minsu().navigate_with(page, &headers).await.text();
+                (text.contains(at_limit) && text.contains(limit)).then_some(())
+            })
+            .await;
         }
     }
-    let status = door.run(&["status"]).await.expect(0).out;
-    assert!(
-        status.contains("jiyoung/busy is slowed down: it wants more than 0.5 cores"),
-        "{status}"
-    );
+    until("the shell to say so", async || {
+        let told = door.run(&["status"]).await.expect(0).out;
+        told.contains("jiyoung/busy is slowed down: it wants more than 0.2 cores").then_some(())
+    })
+    .await;
 
     // A limit that is changed is applied to what runs.
     door.write(&busy("cpu_max: null"));

@@ -20,11 +20,11 @@ pub(super) fn statistics(
     // Of one moment, whatever is written meanwhile.
     let snapshot = connection.unchecked_transaction()?;
     let mut fold = Fold::new(query);
+    let mut digest = Digest::default();
     for range in days_with_records(&snapshot, query)? {
-        let digest = match kept(&snapshot, &range)? {
-            Some(digest) => digest,
-            None => make(&snapshot, &range)?,
-        };
+        if !read_kept(&snapshot, &range, &mut digest)? {
+            digest = make(&snapshot, &range)?;
+        }
         fold.day(&range, &digest);
     }
     Ok(fold.finish())
@@ -52,12 +52,16 @@ pub(super) fn oldest_record(connection: &Connection) -> rusqlite::Result<Option<
     Ok(oldest.map(Timestamp))
 }
 
-/// The digest of a day, if there is one that can be read.
-fn kept(connection: &Connection, range: &DayRange) -> rusqlite::Result<Option<Digest>> {
+/// Reads the digest of a day; false: there is none that can be read.
+fn read_kept(
+    connection: &Connection,
+    range: &DayRange,
+    digest: &mut Digest,
+) -> rusqlite::Result<bool> {
     let mut select =
         connection.prepare_cached("SELECT body FROM digests WHERE from_at = ?1 AND to_at = ?2")?;
-    let body = |row: &Row<'_>| Ok(Digest::decode(row.get_ref(0)?.as_blob()?));
-    Ok(select.query_row([range.from_at, range.to_at], body).optional()?.flatten())
+    let body = |row: &Row<'_>| Ok(digest.refill(row.get_ref(0)?.as_blob()?));
+    Ok(select.query_row([range.from_at, range.to_at], body).optional()?.unwrap_or(false))
 }
 
 /// The digest of a day from its records.
