@@ -117,6 +117,13 @@ impl House {
         assert!(flushed.expect("no panic"), "the writer answers");
     }
 
+    /// The account ends, and takes nothing any more.
+    pub(crate) async fn stop_books(&self) {
+        let books = Arc::clone(&self.books);
+        let stopped = tokio::task::spawn_blocking(move || books.stop(PATIENCE)).await;
+        assert!(stopped.expect("no panic"), "the writer answers");
+    }
+
     /// A user's right to their seat.
     pub(crate) fn seat_permit(&self, user: &str, app: &str) -> SeatPermit {
         let target = format!("/app/{app}/");

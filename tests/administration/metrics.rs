@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use usher::account::Visitor;
+
 use crate::house::House;
 
 /// Families by name, with their type and the samples below them.
@@ -86,6 +88,35 @@ async fn metrics_are_open_metrics_and_count_what_happened() {
     assert!(value(&families, "process_resident_memory_bytes") > 1e6);
     assert!(value(&families, "process_cpu_seconds_total") > 0.0);
     assert!(value(&families, "process_open_fds") > 3.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_and_what_the_account_does_not_take_are_counted() {
+    const SERIES: [&str; 4] = [
+        "usher_received_bytes_total",
+        "usher_sent_bytes_total",
+        "usher_facts_dropped_total",
+        "usher_records_lost_total",
+    ];
+    let house = House::new();
+    let counted = || {
+        let families = read(&house.operations.metrics());
+        SERIES.map(|series| value(&families, series))
+    };
+    assert_eq!(counted(), [0.0; 4]);
+    let account = house.books.account();
+    let visitor = Visitor { address: [10, 20, 0, 7].into(), browser: "curl/8.5".into() };
+    let stay = account.stay(&house.seat_permit("jiyoung", "main"), visitor);
+    stay.from_browser(70);
+    stay.to_browser(5_000);
+    assert_eq!(counted(), [70.0, 5_000.0, 0.0, 0.0]);
+    stay.to_browser(1);
+    account.counters().records_lost(3);
+    assert_eq!(counted(), [70.0, 5_001.0, 0.0, 3.0]);
+    house.stop_books().await;
+    let before = counted()[2];
+    drop(stay);
+    assert_eq!(counted()[2], before + 1.0, "nobody takes the end of the stay any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]

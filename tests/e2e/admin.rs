@@ -1,5 +1,6 @@
 //! What administrators have: pages, the same as JSON, and orders that change something.
 
+use reqwest::Method;
 use serde_json::Value;
 use usher::admin::router::{ROUTES, Verb};
 
@@ -72,6 +73,44 @@ async fn nobody_but_an_admin_reaches_any_line_of_the_table() {
             let minsu = door.minsu();
             let status = minsu.send(minsu.request(reqwest::Method::HEAD, &path)).await.status;
             assert!([200, 303, 308].contains(&status), "{path}: {status}");
+        }
+    }
+    assert!(door.launches().is_empty(), "nothing was started");
+}
+
+/// What somebody who may not see a path can tell it apart by: all of the answer but numbers, since
+/// each has its own time and incident.
+async fn seen(caller: &Caller, method: &Method, path: &str) -> (u16, Vec<String>, String) {
+    let request = caller.request(method.clone(), path).header(ORDER.0, ORDER.1);
+    let answer = caller.send(request).await;
+    let mut names: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
+    names.sort();
+    let incident = answer.header("x-usher-incident").unwrap_or("none");
+    let text = answer.text().replace(path, "PATH").replace(incident, "INCIDENT");
+    (answer.status, names, text.chars().filter(|letter| !letter.is_ascii_digit()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_method_tells_a_line_of_the_table_from_a_path_that_does_not_exist() {
+    let door = Door::open(TOOL).await;
+    let methods = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::PATCH,
+        Method::OPTIONS,
+    ];
+    for (caller, status) in [(door.jiyoung(), 404), (door.stranger(), 403)] {
+        for method in &methods {
+            let nothing = seen(&caller, method, "/nothing/at/all").await;
+            assert_eq!(nothing.0, status, "{method}");
+            for route in ROUTES {
+                let path = route.pattern.replace("{user}", "jiyoung").replace("{app}", "tool");
+                let path = format!("/admin{path}");
+                assert_eq!(seen(&caller, method, &path).await, nothing, "{method} {path}");
+            }
         }
     }
     assert!(door.launches().is_empty(), "nothing was started");

@@ -64,3 +64,42 @@ async fn a_visit_of_a_browser_lasts_as_long_as_the_clock_on_the_wall_says() {
     browser.shows("count=1").await;
     assert_eq!(door.seat("jiyoung", "main").await.expect("an entry")["websockets"], 1);
 }
+
+const TOOL: &str = "
+apps:
+  tool: { title: Tool, command: $PLAIN, ports: $PORTS }
+users: $USERS
+";
+/// A visit of this length was written several times before the kill.
+const STAYS: Duration = Duration::from_secs(7);
+/// A killed usher may lose so much of a visit.
+const LOST_MAX: Duration = Duration::from_secs(2);
+/// The account has whole milliseconds of its own clock.
+const ROUNDED_MAX: Duration = Duration::from_millis(100);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_usher_loses_at_most_the_last_two_seconds_of_a_visit() {
+    let mut door = Door::open(TOOL).await;
+    door.jiyoung().get("/app/tool/pid").await.expect(200);
+    let asked = Instant::now();
+    let mut socket = door.jiyoung().socket("/app/tool/ws").await;
+    socket.ask("!pid").await;
+    let opened = Instant::now();
+    tokio::time::sleep(STAYS).await;
+    let before = Instant::now();
+    door.kill().await;
+    let killed = Instant::now();
+    door.start().await;
+    let visit = until("the visit's end", async || {
+        let told = door.minsu().get("/admin/api/visits?user=jiyoung").await.expect(200).json();
+        let visits = told["visits"].as_array()?.clone();
+        assert_eq!(visits.len(), 1, "one visit, before and after: {told}");
+        visits.into_iter().find(|visit| !visit["ended_at"].is_null())
+    })
+    .await;
+    let dwell = Duration::from_secs_f64(visit["dwell_s"].as_f64().expect("a number"));
+    let (shortest, longest) = (before - opened, killed - asked);
+    println!("{dwell:?} in the account; between {shortest:?} and {longest:?} on the wall");
+    assert!(dwell + LOST_MAX >= shortest && dwell <= longest + ROUNDED_MAX, "{visit}");
+    assert_eq!(visit["ended_because"], "usher_stopped", "{visit}");
+}

@@ -46,6 +46,7 @@ mod stop;
 mod streamlit;
 mod tls;
 mod tools;
+mod unwritable;
 mod upgrade;
 mod usable;
 mod websocket;
