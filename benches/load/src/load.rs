@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::tls::Encryption;
 use crate::wire::{self, Incoming};
 
 /// Every peer gets the same path: it is usher's for an app.
@@ -27,6 +28,13 @@ pub(crate) enum Work {
     Echo(usize),
 }
 
+/// Where the work is taken.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) port: u16,
+    pub(crate) encryption: Option<Encryption>,
+}
+
 /// What was done.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Done {
@@ -38,7 +46,7 @@ pub(crate) struct Done {
 
 /// Does work by `connections` at once for `time`.
 pub(crate) async fn run(
-    port: u16,
+    place: &Place,
     work: Work,
     connections: usize,
     time: Duration,
@@ -47,7 +55,7 @@ pub(crate) async fn run(
     let mut workers = JoinSet::new();
     let begun = Instant::now();
     for _ in 0..connections {
-        workers.spawn(worker(port, work, Arc::clone(&stop), Arc::clone(&count)));
+        workers.spawn(worker(place.clone(), work, Arc::clone(&stop), Arc::clone(&count)));
     }
     tokio::time::sleep(time).await;
     stop.store(true, Ordering::Relaxed);
@@ -62,13 +70,14 @@ pub(crate) async fn run(
 }
 
 async fn worker(
-    port: u16,
+    place: Place,
     work: Work,
     stop: Arc<AtomicBool>,
     count: Arc<AtomicU64>,
 ) -> io::Result<Vec<Duration>> {
     let mut times = Vec::new();
-    let mut line = Line::open(port).await?;
+    let port = place.port;
+    let mut line = Line::open(&place).await?;
     if let Work::Echo(_) = work {
         line.upgrade(port).await?;
     }
@@ -90,9 +99,10 @@ async fn worker(
     while !stop.load(Ordering::Relaxed) {
         let begun = Instant::now();
         if let Work::Connect = work {
-            line = Line::open(port).await?;
+            line = Line::open(&place).await?;
         }
         line.stream.write_all(&request).await?;
+        line.stream.flush().await?;
         match work {
             Work::Echo(bytes) => {
                 let payload = line.incoming.frame(&mut line.stream).await?;
@@ -115,16 +125,25 @@ fn get(port: u16, name: &str) -> Vec<u8> {
     format!("GET {PREFIX}/{name} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n").into_bytes()
 }
 
+/// What bytes go over: plain or encrypted.
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
 /// One connection.
 pub(crate) struct Line {
-    stream: TcpStream,
+    stream: Box<dyn Duplex>,
     incoming: Incoming,
 }
 
 impl Line {
-    pub(crate) async fn open(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    pub(crate) async fn open(place: &Place) -> io::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", place.port)).await?;
         stream.set_nodelay(true)?;
+        let stream: Box<dyn Duplex> = match &place.encryption {
+            Some(encryption) => Box::new(encryption.connect(stream).await?),
+            None => Box::new(stream),
+        };
         Ok(Self { stream, incoming: Incoming::default() })
     }
 

@@ -7,23 +7,37 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::load::Place;
+use crate::tls::Encryption;
+
 /// Longer than any of them takes to start.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// What to start.
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
+    doors: Doors,
     /// The file of `benches/peers` that it reads, if it reads one.
     configuration: Option<&'static str>,
     command: fn(&Places) -> Vec<String>,
 }
 
+/// What a peer listens for.
+#[derive(Clone, Copy)]
+enum Doors {
+    Plain,
+    Encrypted,
+    Both,
+}
+
 /// Where things are.
-pub(crate) struct Places {
-    pub(crate) usher: String,
-    pub(crate) node_modules: String,
+struct Places {
+    usher: String,
+    node_modules: String,
     configuration: String,
+    folder: String,
     listen: u16,
+    encrypted: u16,
     upstream: u16,
 }
 
@@ -35,46 +49,65 @@ fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
 }
 
+fn configurable_http_proxy(at: &Places, port: u16, more: &str) -> Vec<String> {
+    let program =
+        format!("{}/configurable-http-proxy/bin/configurable-http-proxy", at.node_modules);
+    let upstream = at.upstream;
+    words(&format!(
+        "node {program} --ip 127.0.0.1 --port {port} --api-ip 127.0.0.1 --api-port 0 --log-level error \
+         --default-target http://127.0.0.1:{upstream}{more}"
+    ))
+}
+
 /// All of them, in the order of the table.
-pub(crate) const ALL: [Peer; 6] = [
+const ALL: [Peer; 7] = [
     Peer {
         name: NGINX,
+        doors: Doors::Both,
         configuration: Some("nginx.conf"),
         command: |at| words(&format!("nginx -c {}", at.configuration)),
     },
     Peer {
         name: "HAProxy",
+        doors: Doors::Both,
         configuration: Some("haproxy.cfg"),
         command: |at| words(&format!("haproxy -db -f {}", at.configuration)),
     },
     Peer {
         name: "bare Pingora",
+        doors: Doors::Both,
         configuration: None,
         command: |at| {
             let bare = at.usher.replace("release/usher", "release/examples/bare_pingora");
-            words(&format!("{bare} {} {}", at.listen, at.upstream))
+            let (listen, encrypted, upstream) = (at.listen, at.encrypted, at.upstream);
+            words(&format!("{bare} {listen} {upstream} {encrypted} {}", at.folder))
         },
     },
     Peer {
         name: "configurable-http-proxy",
+        doors: Doors::Plain,
+        configuration: None,
+        command: |at| configurable_http_proxy(at, at.listen, ""),
+    },
+    // It has one door only.
+    Peer {
+        name: "configurable-http-proxy",
+        doors: Doors::Encrypted,
         configuration: None,
         command: |at| {
-            let proxy =
-                format!("{}/configurable-http-proxy/bin/configurable-http-proxy", at.node_modules);
-            let (listen, upstream) = (at.listen, at.upstream);
-            words(&format!(
-                "node {proxy} --ip 127.0.0.1 --port {listen} --api-ip 127.0.0.1 --api-port 0 \
-                 --log-level error --default-target http://127.0.0.1:{upstream}"
-            ))
+            let pair = format!(" --ssl-cert {0}/cert.pem --ssl-key {0}/key.pem", at.folder);
+            configurable_http_proxy(at, at.encrypted, &pair)
         },
     },
     Peer {
         name: USHER,
+        doors: Doors::Both,
         configuration: Some("usher.yaml"),
         command: |at| words(&format!("{} serve -c {}", at.usher, at.configuration)),
     },
     Peer {
         name: USHER_WITHOUT_ACCOUNT,
+        doors: Doors::Plain,
         configuration: Some("usher-without-account.yaml"),
         command: |at| words(&format!("{} serve -c {}", at.usher, at.configuration)),
     },
@@ -83,55 +116,133 @@ pub(crate) const ALL: [Peer; 6] = [
 /// A peer that runs.
 pub(crate) struct Running {
     pub(crate) name: &'static str,
-    pub(crate) port: u16,
+    /// Where it listens without TLS, if it does.
+    pub(crate) port: Option<u16>,
+    /// And with it.
+    pub(crate) tls_port: Option<u16>,
     child: Child,
     folder: PathBuf,
 }
 
+/// Starts those that are installed, before `upstream`, all with the same certificate.
+pub(crate) fn start_all(
+    usher: &str,
+    node_modules: &str,
+    upstream: u16,
+) -> io::Result<Vec<Running>> {
+    let pair = Pair::new(usher)?;
+    let mut running = Vec::new();
+    for peer in &ALL {
+        match peer.start(usher, node_modules, upstream, &pair) {
+            Ok(started) => running.push(started),
+            Err(error) => eprintln!("left out: {error}"),
+        }
+    }
+    Ok(running)
+}
+
+/// A certificate and its key, as usher makes them: ECDSA with P-256.
+struct Pair {
+    certificate: String,
+    key: String,
+}
+
+impl Pair {
+    fn new(usher: &str) -> io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("usher-bench-{}-tls", std::process::id()));
+        let mut command = Command::new(usher);
+        command.args(["certificate", "--name", "127.0.0.1", "--directory"]).arg(&folder);
+        if !command.stdout(Stdio::null()).status()?.success() {
+            return Err(io::Error::other("usher makes no certificate"));
+        }
+        let read = |name| fs::read_to_string(folder.join(name));
+        let pair = Self { certificate: read("cert.pem")?, key: read("key.pem")? };
+        fs::remove_dir_all(&folder)?;
+        Ok(pair)
+    }
+
+    /// HAProxy wants both in one file.
+    fn write(&self, folder: &Path) -> io::Result<()> {
+        fs::write(folder.join("cert.pem"), &self.certificate)?;
+        fs::write(folder.join("key.pem"), &self.key)?;
+        fs::write(folder.join("both.pem"), format!("{}{}", self.certificate, self.key))
+    }
+}
+
+pub(crate) fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
 impl Peer {
-    /// Starts it on core 0, before `upstream`.
-    pub(crate) fn start(
+    /// Starts it on core 0.
+    fn start(
         &self,
         usher: &str,
         node_modules: &str,
         upstream: u16,
+        pair: &Pair,
     ) -> io::Result<Running> {
-        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let (listen, encrypted) = (free_port()?, free_port()?);
         let folder =
             std::env::temp_dir().join(format!("usher-bench-{}-{listen}", std::process::id()));
         fs::create_dir_all(&folder)?;
+        pair.write(&folder)?;
         let mut places = Places {
             usher: usher.to_owned(),
             node_modules: node_modules.to_owned(),
             configuration: String::new(),
+            folder: folder.display().to_string(),
             listen,
+            encrypted,
             upstream,
         };
         if let Some(name) = self.configuration {
-            let text = fs::read_to_string(Path::new("benches/peers").join(name))?
-                .replace("LISTEN", &listen.to_string())
-                .replace("UPSTREAM", &upstream.to_string())
-                .replace("DIR", &folder.display().to_string());
-            let path = folder.join(name);
-            fs::write(&path, text)?;
-            places.configuration = path.display().to_string();
+            places.configuration = places.write_configuration(name)?;
         }
-        let log = fs::File::create(folder.join("output"))?;
-        let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).args((self.command)(&places));
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn()?;
-        let running = Running { name: self.name, port: listen, child, folder };
+        let child = on_the_first_core(&(self.command)(&places), &folder)?;
+        let port = matches!(self.doors, Doors::Plain | Doors::Both).then_some(listen);
+        let tls_port = matches!(self.doors, Doors::Encrypted | Doors::Both).then_some(encrypted);
+        let running = Running { name: self.name, port, tls_port, child, folder };
         running.wait_until_it_listens()?;
         Ok(running)
     }
 }
 
+impl Places {
+    /// Fills in the file of this name in `benches/peers`; returns where it is.
+    fn write_configuration(&self, name: &str) -> io::Result<String> {
+        let text = fs::read_to_string(Path::new("benches/peers").join(name))?
+            .replace("LISTEN", &self.listen.to_string())
+            .replace("ENCRYPTED", &self.encrypted.to_string())
+            .replace("UPSTREAM", &self.upstream.to_string())
+            .replace("DIR", &self.folder);
+        let path = format!("{}/{name}", self.folder);
+        fs::write(&path, text)?;
+        Ok(path)
+    }
+}
+
+fn on_the_first_core(command: &[String], folder: &Path) -> io::Result<Child> {
+    let log = fs::File::create(folder.join("output"))?;
+    let mut taskset = Command::new("taskset");
+    taskset.args(["-c", "0"]).args(command);
+    taskset.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    taskset.spawn()
+}
+
 impl Running {
+    /// Where work is given to it: its door with TLS if there is an encryption.
+    pub(crate) fn place(&self, encryption: Option<&Encryption>) -> Place {
+        let port = if encryption.is_some() { self.tls_port } else { self.port };
+        Place { port: port.unwrap_or_default(), encryption: encryption.cloned() }
+    }
+
     fn wait_until_it_listens(&self) -> io::Result<()> {
         let begun = Instant::now();
+        let ports: Vec<u16> = self.port.into_iter().chain(self.tls_port).collect();
+        let connects = |port: &u16| std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok();
         while begun.elapsed() < START_LIMIT {
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            if ports.iter().all(connects) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(20));

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 pub(crate) const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -15,13 +14,16 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    async fn more(&mut self, stream: &mut TcpStream) -> io::Result<bool> {
+    async fn more(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<bool> {
         self.bytes.reserve(32 << 10);
         Ok(stream.read_buf(&mut self.bytes).await? > 0)
     }
 
     /// The next head with its empty line; `None` at the end.
-    pub(crate) async fn head(&mut self, stream: &mut TcpStream) -> io::Result<Option<String>> {
+    pub(crate) async fn head(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> io::Result<Option<String>> {
         loop {
             if let Some(end) = self.bytes.windows(4).position(|four| four == b"\r\n\r\n") {
                 let head: Vec<u8> = self.bytes.drain(..end + 4).collect();
@@ -36,7 +38,7 @@ impl Incoming {
     /// Reads and forgets so many bytes.
     pub(crate) async fn skip(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut (impl AsyncRead + Unpin),
         mut bytes: usize,
     ) -> io::Result<()> {
         loop {
@@ -53,7 +55,10 @@ impl Incoming {
     }
 
     /// The next frame's payload; `None` at the end or at a close frame.
-    pub(crate) async fn frame(&mut self, stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) async fn frame(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> io::Result<Option<Vec<u8>>> {
         loop {
             if let Some((start, length)) = frame_at(&self.bytes)
                 && self.bytes.len() >= start + length
