@@ -129,7 +129,7 @@ pub(crate) async fn print_row(
         for (peer, rounds) in running.iter().zip(&mut all) {
             let before = peer.cpu_ns();
             let place = peer.place(encryption);
-            let done = load::run(&place, row.work, row.connections, pace.time).await;
+            let done = load::run(&place, row.work.clone(), row.connections, pace.time).await;
             let done = done.map_err(|error| {
                 io::Error::other(format!("{}: {}: {error}", peer.name, row.what))
             })?;

@@ -16,11 +16,13 @@ use crate::wire::{self, Incoming};
 const PREFIX: &str = "/app/bench";
 
 /// A kind of work.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Work {
     /// GET of an answer of this name, on connections that are kept.
     Get(&'static str),
-    /// The same on a connection for each.
+    /// The same as a browser asks for it, which takes every coding.
+    Browse(String),
+    /// The first on a connection for each.
     Connect,
     /// POST of so many bytes.
     Upload(usize),
@@ -55,7 +57,7 @@ pub(crate) async fn run(
     let mut workers = JoinSet::new();
     let begun = Instant::now();
     for _ in 0..connections {
-        workers.spawn(worker(place.clone(), work, Arc::clone(&stop), Arc::clone(&count)));
+        workers.spawn(worker(place.clone(), work.clone(), Arc::clone(&stop), Arc::clone(&count)));
     }
     tokio::time::sleep(time).await;
     stop.store(true, Ordering::Relaxed);
@@ -81,18 +83,19 @@ async fn worker(
     if let Work::Echo(_) = work {
         line.upgrade(port).await?;
     }
-    let request = match work {
+    let request = match &work {
         Work::Get(name) => get(port, name),
+        Work::Browse(name) => browse(port, name),
         Work::Connect => get(port, "small"),
         Work::Upload(bytes) => {
             let head = format!(
                 "POST {PREFIX}/small HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {bytes}\r\n\r\n"
             );
-            [head.into_bytes(), vec![b'x'; bytes]].concat()
+            [head.into_bytes(), vec![b'x'; *bytes]].concat()
         }
         Work::Echo(bytes) => {
             let mut out = Vec::new();
-            wire::frame(&mut out, &vec![b'x'; bytes], true);
+            wire::frame(&mut out, &vec![b'x'; *bytes], true);
             out
         }
     };
@@ -103,14 +106,16 @@ async fn worker(
         }
         line.stream.write_all(&request).await?;
         line.stream.flush().await?;
-        match work {
+        match &work {
             Work::Echo(bytes) => {
                 let payload = line.incoming.frame(&mut line.stream).await?;
-                if payload.is_none_or(|payload| payload.len() != bytes) {
+                if payload.is_none_or(|payload| payload.len() != *bytes) {
                     return Err(io::Error::other("not what was sent came back"));
                 }
             }
-            Work::Get(_) | Work::Connect | Work::Upload(_) => line.answer().await?,
+            Work::Get(_) | Work::Browse(_) | Work::Connect | Work::Upload(_) => {
+                line.answer().await?;
+            }
         }
         count.fetch_add(1, Ordering::Relaxed);
         // Enough for a median, and no more to sort.
@@ -123,6 +128,14 @@ async fn worker(
 
 fn get(port: u16, name: &str) -> Vec<u8> {
     format!("GET {PREFIX}/{name} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n").into_bytes()
+}
+
+fn browse(port: u16, name: &str) -> Vec<u8> {
+    format!(
+        "GET {PREFIX}/{name} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: load\r\nAccept: */*\r\n\
+         Accept-Encoding: gzip, deflate, br, zstd\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 /// What bytes go over: plain or encrypted.
@@ -162,13 +175,32 @@ impl Line {
         }
     }
 
-    async fn answer(&mut self) -> io::Result<()> {
+    /// The text at a path below the app's.
+    pub(crate) async fn text(&mut self, port: u16, name: &str) -> io::Result<String> {
+        self.stream.write_all(&get(port, name)).await?;
+        let head = self.good_head().await?;
+        let body = self.incoming.take(&mut self.stream, wire::content_length(&head)).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// How many bytes the body of an answer has for a browser.
+    pub(crate) async fn weigh(&mut self, port: u16, name: &str) -> io::Result<usize> {
+        self.stream.write_all(&browse(port, name)).await?;
+        self.answer().await
+    }
+
+    async fn answer(&mut self) -> io::Result<usize> {
+        let head = self.good_head().await?;
+        self.incoming.skip_body(&mut self.stream, &head).await
+    }
+
+    async fn good_head(&mut self) -> io::Result<String> {
         let Some(head) = self.incoming.head(&mut self.stream).await? else {
             return Err(io::ErrorKind::UnexpectedEof.into());
         };
         if !head.starts_with("HTTP/1.1 200 ") {
             return Err(io::Error::other(format!("not 200: {head}")));
         }
-        self.incoming.skip(&mut self.stream, wire::content_length(&head)).await
+        Ok(head)
     }
 }

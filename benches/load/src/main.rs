@@ -2,8 +2,9 @@
 //! standard output.
 //!
 //! Usage, in the checkout's root, on the second core (what is measured has the first for itself):
-//! `load door USHER NODE_MODULES [--quick]`.
+//! `load door USHER NODE_MODULES [--quick]`, `load asset USHER [--quick]`.
 
+mod asset;
 mod door;
 mod encrypted;
 mod figures;
@@ -23,7 +24,8 @@ fn main() -> io::Result<()> {
     runtime.block_on(async {
         match words[..] {
             ["door", usher, node_modules] => door::measure(usher, node_modules, quick).await,
-            _ => Err(io::Error::other("usage: load door USHER NODE_MODULES [--quick]")),
+            ["asset", usher] => asset::measure(usher, quick).await,
+            _ => Err(io::Error::other("see the first lines of benches/load/src/main.rs")),
         }
     })
 }

@@ -22,6 +22,22 @@ pub(crate) struct Peer {
     command: fn(&Places) -> Vec<String>,
 }
 
+/// Usher with a seat that is a real Streamlit; its seat listens at `upstream`.
+pub(crate) const STREAMLIT: Peer = Peer {
+    name: USHER,
+    doors: Doors::Plain,
+    configuration: Some("usher-streamlit.yaml"),
+    command: |at| words(&format!("{} serve -c {}", at.usher, at.configuration)),
+};
+
+/// nginx, as an operator would write it by hand.
+pub(crate) const BY_HAND: Peer = Peer {
+    name: NGINX,
+    doors: Doors::Both,
+    configuration: Some("nginx.conf"),
+    command: |at| words(&format!("nginx -c {}", at.configuration)),
+};
+
 /// What a peer listens for.
 #[derive(Clone, Copy)]
 enum Doors {
@@ -61,12 +77,7 @@ fn configurable_http_proxy(at: &Places, port: u16, more: &str) -> Vec<String> {
 
 /// All of them, in the order of the table.
 const ALL: [Peer; 7] = [
-    Peer {
-        name: NGINX,
-        doors: Doors::Both,
-        configuration: Some("nginx.conf"),
-        command: |at| words(&format!("nginx -c {}", at.configuration)),
-    },
+    BY_HAND,
     Peer {
         name: "HAProxy",
         doors: Doors::Both,
@@ -142,13 +153,13 @@ pub(crate) fn start_all(
 }
 
 /// A certificate and its key, as usher makes them: ECDSA with P-256.
-struct Pair {
+pub(crate) struct Pair {
     certificate: String,
     key: String,
 }
 
 impl Pair {
-    fn new(usher: &str) -> io::Result<Self> {
+    pub(crate) fn new(usher: &str) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("usher-bench-{}-tls", std::process::id()));
         let mut command = Command::new(usher);
         command.args(["certificate", "--name", "127.0.0.1", "--directory"]).arg(&folder);
@@ -175,7 +186,7 @@ pub(crate) fn free_port() -> io::Result<u16> {
 
 impl Peer {
     /// Starts it on core 0.
-    fn start(
+    pub(crate) fn start(
         &self,
         usher: &str,
         node_modules: &str,
@@ -215,6 +226,7 @@ impl Places {
             .replace("LISTEN", &self.listen.to_string())
             .replace("ENCRYPTED", &self.encrypted.to_string())
             .replace("UPSTREAM", &self.upstream.to_string())
+            .replace("CHECKOUT", &std::env::current_dir()?.display().to_string())
             .replace("DIR", &self.folder);
         let path = format!("{}/{name}", self.folder);
         fs::write(&path, text)?;
@@ -251,25 +263,27 @@ impl Running {
         Err(io::Error::other(format!("{} does not listen: {output}", self.name)))
     }
 
-    /// Its processes: nginx has a worker.
+    /// Its process and what that started, however far down: nginx has a worker, usher has seats.
     fn processes(&self) -> Vec<u32> {
-        let main = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{main}/task/{main}/children"));
-        let children = children.unwrap_or_default();
-        std::iter::once(main)
-            .chain(children.split_whitespace().filter_map(|pid| pid.parse().ok()))
-            .collect()
+        let (mut found, mut left) = (Vec::new(), vec![self.child.id()]);
+        while let Some(pid) = left.pop() {
+            found.push(pid);
+            for task in tasks(pid) {
+                let children = fs::read_to_string(task.join("children")).unwrap_or_default();
+                left.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+            }
+        }
+        found
     }
 
     /// CPU time that all its threads have used until now, in nanoseconds.
     pub(crate) fn cpu_ns(&self) -> u64 {
-        let threads = self.processes().into_iter().flat_map(|pid| {
-            let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-            tasks.map(|task| task.path().join("schedstat")).collect::<Vec<_>>()
-        });
-        let used =
-            |path: PathBuf| fs::read_to_string(path).ok()?.split(' ').next()?.parse::<u64>().ok();
-        threads.filter_map(used).sum()
+        cpu_ns_of(self.processes())
+    }
+
+    /// The same without what it started.
+    pub(crate) fn own_cpu_ns(&self) -> u64 {
+        cpu_ns_of(vec![self.child.id()])
     }
 
     /// Memory that is its own, shared pages divided, in KiB.
@@ -286,10 +300,22 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        for pid in self.processes().into_iter().rev() {
+        for pid in self.processes() {
             let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
         }
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+fn tasks(pid: u32) -> Vec<PathBuf> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks.map(|task| task.path()).collect()
+}
+
+fn cpu_ns_of(processes: Vec<u32>) -> u64 {
+    let used = |task: PathBuf| {
+        fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse::<u64>().ok()
+    };
+    processes.into_iter().flat_map(tasks).filter_map(used).sum()
 }
