@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::figures::{median, ratios, spread};
 use crate::load::{self, Line, Place, Work};
-use crate::peers::{self, Pair};
+use crate::peers::{self, Ground};
 
 const CONNECTIONS: usize = 16;
 /// Usher packs a file well while nobody waits for it; longer than that takes.
@@ -17,25 +17,24 @@ const SETTLED_AFTER: Duration = Duration::from_secs(8);
 pub(crate) async fn measure(usher: &str, quick: bool) -> io::Result<()> {
     let (rounds, time) =
         if quick { (2, Duration::from_secs(1)) } else { (5, Duration::from_secs(2)) };
-    let (pair, seat) = (Pair::new(usher)?, peers::free_port()?);
-    let usher = peers::STREAMLIT.start(usher, "", seat, &pair)?;
-    let nginx = peers::BY_HAND.start("", "", seat, &pair)?;
-    let (door, by_hand) = (usher.place(None), nginx.place(None));
+    let ground = Ground::new(usher, "", peers::free_port()?)?;
+    let (usher, nginx) = (peers::STREAMLIT.start(&ground)?, peers::BY_HAND.start(&ground)?);
+    let (door, by_hand) = ([usher.place(None)], [nginx.place(None)]);
     // Held until the seat is ready.
-    Line::open(&door).await?.text(door.port, "_stcore/health").await?;
-    let name = main_script(&door).await?;
-    let plain_bytes = Line::open(&by_hand).await?.weigh(by_hand.port, &name).await?;
-    let packed_bytes = packed(&door, &name).await?;
+    Line::open(&door[0]).await?.text(door[0].port, "_stcore/health").await?;
+    let name = main_script(&door[0]).await?;
+    let plain_bytes = Line::open(&by_hand[0]).await?.weigh(by_hand[0].port, &name).await?;
+    let packed_bytes = packed(&door[0], &name).await?;
     let work = Work::Browse(name.clone());
     let (mut theirs, mut ours, mut cpu_us) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=rounds {
-        let slow = load::run(&by_hand, work.clone(), CONNECTIONS, time).await?;
-        let before = usher.own_cpu_ns();
-        let fast = load::run(&door, work.clone(), CONNECTIONS, time).await?;
+        let slow = load::run(&by_hand, work.clone(), CONNECTIONS, time, || 0).await?;
+        let cpu_ns = || usher.own_cpu_ns();
+        let fast = load::run(&door, work.clone(), CONNECTIONS, time, cpu_ns).await?;
         if round > 0 {
-            theirs.push(slow.count as f64 / slow.seconds);
-            ours.push(fast.count as f64 / fast.seconds);
-            cpu_us.push((usher.own_cpu_ns() - before) as f64 / 1e3 / fast.count.max(1) as f64);
+            theirs.push(slow.rate);
+            ours.push(fast.rate);
+            cpu_us.push(fast.cpu_us);
         }
     }
     println!("## A cached asset, against nginx before the same Streamlit\n");

@@ -127,19 +127,20 @@ pub(crate) async fn print_row(
     // The first round warms up and is not counted.
     for round in 0..=pace.rounds {
         for (peer, rounds) in running.iter().zip(&mut all) {
-            let before = peer.cpu_ns();
-            let place = peer.place(encryption);
-            let done = load::run(&place, row.work.clone(), row.connections, pace.time).await;
+            let place = [peer.place(encryption)];
+            let (work, cpu_ns) = (row.work.clone(), || peer.cpu_ns());
+            let done = load::run(&place, work, row.connections, pace.time, cpu_ns).await;
             let done = done.map_err(|error| {
                 io::Error::other(format!("{}: {}: {error}", peer.name, row.what))
             })?;
-            let cpu_us = (peer.cpu_ns() - before) as f64 / 1e3 / done.count.max(1) as f64;
             if round > 0 {
                 rounds.figures.push(match row.figure {
-                    Figure::CpuPerWork | Figure::CpuAndRate | Figure::CpuAndMegabytes(_) => cpu_us,
+                    Figure::CpuPerWork | Figure::CpuAndRate | Figure::CpuAndMegabytes(_) => {
+                        done.cpu_us
+                    }
                     Figure::Median => done.median_us,
                 });
-                rounds.rates.push(done.count as f64 / done.seconds);
+                rounds.rates.push(done.rate);
             }
         }
     }
@@ -199,9 +200,9 @@ async fn account(running: &[&Running], pace: &Pace) -> io::Result<()> {
         // Who is first changes, so that what drifts hits both.
         let turn = if round % 2 == 0 { [with, without] } else { [without, with] };
         for peer in turn {
-            let before = peer.cpu_ns();
-            let done = load::run(&peer.place(None), Work::Get("small"), 64, pace.time).await?;
-            rates.push((peer.name, done.count as f64 / done.seconds, peer.cpu_ns() - before));
+            let place = [peer.place(None)];
+            let done = load::run(&place, Work::Get("small"), 64, pace.time, || 0).await?;
+            rates.push((peer.name, done.rate));
         }
         let rate = |name| rates.iter().find(|rate| rate.0 == name).map_or(0.0, |rate| rate.1);
         if round > 0 {

@@ -30,6 +30,14 @@ pub(crate) const STREAMLIT: Peer = Peer {
     command: |at| words(&format!("{} serve -c {}", at.usher, at.configuration)),
 };
 
+/// Usher with as many users as [`Ground::words`] say, and their seats.
+pub(crate) const SCALE: Peer = Peer {
+    name: USHER,
+    doors: Doors::Plain,
+    configuration: Some("usher-scale.yaml"),
+    command: |at| words(&format!("{} serve -c {}", at.usher, at.configuration)),
+};
+
 /// nginx, as an operator would write it by hand.
 pub(crate) const BY_HAND: Peer = Peer {
     name: NGINX,
@@ -141,10 +149,10 @@ pub(crate) fn start_all(
     node_modules: &str,
     upstream: u16,
 ) -> io::Result<Vec<Running>> {
-    let pair = Pair::new(usher)?;
+    let ground = Ground::new(usher, node_modules, upstream)?;
     let mut running = Vec::new();
     for peer in &ALL {
-        match peer.start(usher, node_modules, upstream, &pair) {
+        match peer.start(&ground) {
             Ok(started) => running.push(started),
             Err(error) => eprintln!("left out: {error}"),
         }
@@ -152,14 +160,36 @@ pub(crate) fn start_all(
     Ok(running)
 }
 
+/// What peers are started with.
+pub(crate) struct Ground {
+    usher: String,
+    node_modules: String,
+    upstream: u16,
+    pair: Pair,
+    /// What else is filled into a configuration.
+    pub(crate) words: Vec<(&'static str, String)>,
+}
+
+impl Ground {
+    pub(crate) fn new(usher: &str, node_modules: &str, upstream: u16) -> io::Result<Self> {
+        Ok(Self {
+            usher: usher.to_owned(),
+            node_modules: node_modules.to_owned(),
+            upstream,
+            pair: Pair::new(usher)?,
+            words: Vec::new(),
+        })
+    }
+}
+
 /// A certificate and its key, as usher makes them: ECDSA with P-256.
-pub(crate) struct Pair {
+struct Pair {
     certificate: String,
     key: String,
 }
 
 impl Pair {
-    pub(crate) fn new(usher: &str) -> io::Result<Self> {
+    fn new(usher: &str) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("usher-bench-{}-tls", std::process::id()));
         let mut command = Command::new(usher);
         command.args(["certificate", "--name", "127.0.0.1", "--directory"]).arg(&folder);
@@ -186,29 +216,23 @@ pub(crate) fn free_port() -> io::Result<u16> {
 
 impl Peer {
     /// Starts it on core 0.
-    pub(crate) fn start(
-        &self,
-        usher: &str,
-        node_modules: &str,
-        upstream: u16,
-        pair: &Pair,
-    ) -> io::Result<Running> {
+    pub(crate) fn start(&self, ground: &Ground) -> io::Result<Running> {
         let (listen, encrypted) = (free_port()?, free_port()?);
         let folder =
             std::env::temp_dir().join(format!("usher-bench-{}-{listen}", std::process::id()));
         fs::create_dir_all(&folder)?;
-        pair.write(&folder)?;
+        ground.pair.write(&folder)?;
         let mut places = Places {
-            usher: usher.to_owned(),
-            node_modules: node_modules.to_owned(),
+            usher: ground.usher.clone(),
+            node_modules: ground.node_modules.clone(),
             configuration: String::new(),
             folder: folder.display().to_string(),
             listen,
             encrypted,
-            upstream,
+            upstream: ground.upstream,
         };
         if let Some(name) = self.configuration {
-            places.configuration = places.write_configuration(name)?;
+            places.configuration = places.write_configuration(name, &ground.words)?;
         }
         let child = on_the_first_core(&(self.command)(&places), &folder)?;
         let port = matches!(self.doors, Doors::Plain | Doors::Both).then_some(listen);
@@ -221,13 +245,16 @@ impl Peer {
 
 impl Places {
     /// Fills in the file of this name in `benches/peers`; returns where it is.
-    fn write_configuration(&self, name: &str) -> io::Result<String> {
-        let text = fs::read_to_string(Path::new("benches/peers").join(name))?
+    fn write_configuration(&self, name: &str, more: &[(&str, String)]) -> io::Result<String> {
+        let mut text = fs::read_to_string(Path::new("benches/peers").join(name))?
             .replace("LISTEN", &self.listen.to_string())
             .replace("ENCRYPTED", &self.encrypted.to_string())
             .replace("UPSTREAM", &self.upstream.to_string())
             .replace("CHECKOUT", &std::env::current_dir()?.display().to_string())
             .replace("DIR", &self.folder);
+        for (word, meaning) in more {
+            text = text.replace(word, meaning);
+        }
         let path = format!("{}/{name}", self.folder);
         fs::write(&path, text)?;
         Ok(path)
@@ -246,7 +273,7 @@ impl Running {
     /// Where work is given to it: its door with TLS if there is an encryption.
     pub(crate) fn place(&self, encryption: Option<&Encryption>) -> Place {
         let port = if encryption.is_some() { self.tls_port } else { self.port };
-        Place { port: port.unwrap_or_default(), encryption: encryption.cloned() }
+        Place { port: port.unwrap_or_default(), encryption: encryption.cloned(), source: None }
     }
 
     fn wait_until_it_listens(&self) -> io::Result<()> {
@@ -288,13 +315,12 @@ impl Running {
 
     /// Memory that is its own, shared pages divided, in KiB.
     pub(crate) fn pss_kib(&self) -> u64 {
-        let pss = |pid: u32| {
-            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-            text.lines().find_map(|line| {
-                line.strip_prefix("Pss:")?.split_whitespace().next()?.parse::<u64>().ok()
-            })
-        };
-        self.processes().into_iter().filter_map(pss).sum()
+        self.processes().into_iter().filter_map(pss_kib_of).sum()
+    }
+
+    /// The same without what it started.
+    pub(crate) fn own_pss_kib(&self) -> u64 {
+        pss_kib_of(self.child.id()).unwrap_or_default()
     }
 }
 
@@ -318,4 +344,10 @@ fn cpu_ns_of(processes: Vec<u32>) -> u64 {
         fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse::<u64>().ok()
     };
     processes.into_iter().flat_map(tasks).filter_map(used).sum()
+}
+
+fn pss_kib_of(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
