@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::encrypted;
 use crate::figures::{median, ratios, spread};
 use crate::load::{self, Line, Work};
-use crate::peers::{self, NGINX, Running, USHER, USHER_WITHOUT_ACCOUNT};
+use crate::peers::{self, BARE, NGINX, Running, USHER, USHER_WITHOUT_ACCOUNT};
 use crate::tls::Encryption;
 use crate::upstream;
 
@@ -23,6 +23,8 @@ pub(crate) struct Row {
     pub(crate) work: Work,
     pub(crate) connections: usize,
     pub(crate) figure: Figure,
+    /// What usher's ratios must reach, where that is settled.
+    pub(crate) must: &'static str,
 }
 
 #[derive(Clone, Copy)]
@@ -48,42 +50,49 @@ const ROWS: [Row; 7] = [
         work: Work::Get("small"),
         connections: 64,
         figure: Figure::CpuPerWork,
+        must: "1.6, better 1.0; 1.12 of bare",
     },
     Row {
         what: "3-byte answer, 1 connection: median time",
         work: Work::Get("small"),
         connections: 1,
         figure: Figure::Median,
+        must: "",
     },
     Row {
         what: "100 KB answer, 16 connections: CPU",
         work: Work::Get("large"),
         connections: 16,
         figure: Figure::CpuPerWork,
+        must: "",
     },
     Row {
         what: "a connection for each 3-byte answer, 16 at once: CPU",
         work: Work::Connect,
         connections: 16,
         figure: Figure::CpuPerWork,
+        must: "",
     },
     Row {
         what: "upload of 1 MB, 8 connections: CPU",
         work: Work::Upload(1_000_000),
         connections: 8,
         figure: Figure::CpuPerWork,
+        must: "",
     },
     Row {
         what: "WebSocket, 64 B there and back, 64 sockets: CPU",
         work: Work::Echo(64),
         connections: 64,
         figure: Figure::CpuPerWork,
+        must: "",
     },
     Row {
         what: "WebSocket, 16 KiB there and back, 16 sockets: CPU",
         work: Work::Echo(16 << 10),
         connections: 16,
         figure: Figure::CpuPerWork,
+        must: "",
     },
 ];
 
@@ -101,7 +110,7 @@ pub(crate) async fn measure(usher: &str, node_modules: &str, quick: bool) -> io:
         pace.rounds, pace.time
     );
     println!(
-        "brackets their lowest and highest. Ratios are to nginx in the same run: less is better.\n"
+        "brackets their lowest and highest. Ratios are to nginx in the same run, usher's to bare Pingora too: less is better.\n"
     );
     print_names(&running);
     for row in &ROWS {
@@ -114,7 +123,7 @@ pub(crate) async fn measure(usher: &str, node_modules: &str, quick: bool) -> io:
 
 pub(crate) fn print_names(running: &[&Running]) {
     let names: Vec<&str> = running.iter().map(|peer| peer.name).collect();
-    println!("| | {} |\n|---|{}", names.join(" | "), "---|".repeat(names.len()));
+    println!("| | {} | must reach |\n|---|{}---|", names.join(" | "), "---|".repeat(names.len()));
 }
 
 pub(crate) async fn print_row(
@@ -144,22 +153,31 @@ pub(crate) async fn print_row(
             }
         }
     }
-    let nginx = running.iter().position(|peer| peer.name == NGINX).map(|nginx| &all[nginx]);
-    let cells: Vec<String> = all.iter().map(|own| cell(row.figure, own, nginx)).collect();
-    println!("| {} | {} |", row.what, cells.join(" | "));
+    let of = |name| running.iter().position(|peer| peer.name == name).map(|place| &all[place]);
+    let cells: Vec<String> = running
+        .iter()
+        .zip(&all)
+        .map(|(peer, own)| {
+            let bare = of(BARE).filter(|_| peer.name == USHER);
+            cell(row.figure, own, of(NGINX), bare)
+        })
+        .collect();
+    println!("| {} | {} | {} |", row.what, cells.join(" | "), row.must);
     Ok(())
 }
 
-fn cell(figure: Figure, own: &Rounds, nginx: Option<&Rounds>) -> String {
-    let against = |nginx: &Rounds| spread(&ratios(&own.figures, &nginx.figures));
-    let ratio = nginx.map_or_else(|| "-".to_owned(), against);
+/// The median with its ratios to nginx, and to bare Pingora where that is given.
+fn cell(figure: Figure, own: &Rounds, nginx: Option<&Rounds>, bare: Option<&Rounds>) -> String {
+    let against = |other: &Rounds| spread(&ratios(&own.figures, &other.figures));
+    let to_nginx = nginx.map_or_else(|| "-".to_owned(), against);
+    let to_bare = bare.map(|bare| format!("; {} of bare", against(bare))).unwrap_or_default();
     let rate = median(&own.rates);
     let rate = match figure {
         Figure::CpuPerWork | Figure::Median => String::new(),
         Figure::CpuAndRate => format!("; {rate:.0}/s"),
         Figure::CpuAndMegabytes(bytes) => format!("; {:.0} MB/s", rate * bytes as f64 / 1e6),
     };
-    format!("{:.1} µs, {ratio}{rate}", median(&own.figures))
+    format!("{:.1} µs, {to_nginx}{to_bare}{rate}", median(&own.figures))
 }
 
 /// Memory of a WebSocket over which nothing goes.
@@ -184,7 +202,7 @@ async fn idle(running: &[&Running], pace: &Pace) -> io::Result<()> {
         let each = peer.pss_kib().saturating_sub(before) as f64 / pace.idle as f64;
         cells.push(format!("{each:.1} KiB"));
     }
-    println!("| memory of an idle WebSocket ({} of them) | {} |", pace.idle, cells.join(" | "));
+    println!("| memory of an idle WebSocket ({} of them) | {} | |", pace.idle, cells.join(" | "));
     Ok(())
 }
 

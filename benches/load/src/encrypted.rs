@@ -14,18 +14,21 @@ const ROWS: [Row; 3] = [
         work: Work::Connect,
         connections: 16,
         figure: Figure::CpuAndRate,
+        must: "",
     },
     Row {
         what: "3-byte answer, 64 connections that are kept: CPU",
         work: Work::Get("small"),
         connections: 64,
         figure: Figure::CpuAndRate,
+        must: "",
     },
     Row {
         what: "100 KB answer, 16 connections that are kept: CPU",
         work: Work::Get("large"),
         connections: 16,
         figure: Figure::CpuAndMegabytes(LARGE_BYTES),
+        must: "",
     },
 ];
 

@@ -66,6 +66,7 @@ struct Places {
 }
 
 pub(crate) const NGINX: &str = "nginx";
+pub(crate) const BARE: &str = "bare Pingora";
 pub(crate) const USHER: &str = "usher";
 pub(crate) const USHER_WITHOUT_ACCOUNT: &str = "usher without account";
 
@@ -93,7 +94,7 @@ const ALL: [Peer; 7] = [
         command: |at| words(&format!("haproxy -db -f {}", at.configuration)),
     },
     Peer {
-        name: "bare Pingora",
+        name: BARE,
         doors: Doors::Both,
         configuration: None,
         command: |at| {
