@@ -14,13 +14,21 @@ pub(crate) const LARGE_BYTES: usize = 100_000;
 pub(crate) async fn serve() -> io::Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let _ = stream.set_nodelay(true);
-            tokio::spawn(connection(stream));
-        }
-    });
+    tokio::spawn(accept(listener));
     Ok(port)
+}
+
+/// The same as a program of its own.
+pub(crate) async fn serve_alone(port: u16) -> io::Result<()> {
+    accept(TcpListener::bind(("127.0.0.1", port)).await?).await;
+    Ok(())
+}
+
+async fn accept(listener: TcpListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(connection(stream));
+    }
 }
 
 async fn connection(mut stream: TcpStream) -> io::Result<()> {

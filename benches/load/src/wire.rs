@@ -2,8 +2,7 @@
 
 use std::io;
 
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 pub(crate) const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -15,13 +14,16 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    async fn more(&mut self, stream: &mut TcpStream) -> io::Result<bool> {
+    async fn more(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<bool> {
         self.bytes.reserve(32 << 10);
         Ok(stream.read_buf(&mut self.bytes).await? > 0)
     }
 
     /// The next head with its empty line; `None` at the end.
-    pub(crate) async fn head(&mut self, stream: &mut TcpStream) -> io::Result<Option<String>> {
+    pub(crate) async fn head(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> io::Result<Option<String>> {
         loop {
             if let Some(end) = self.bytes.windows(4).position(|four| four == b"\r\n\r\n") {
                 let head: Vec<u8> = self.bytes.drain(..end + 4).collect();
@@ -36,7 +38,7 @@ impl Incoming {
     /// Reads and forgets so many bytes.
     pub(crate) async fn skip(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut (impl AsyncRead + Unpin),
         mut bytes: usize,
     ) -> io::Result<()> {
         loop {
@@ -52,8 +54,64 @@ impl Incoming {
         }
     }
 
+    /// The next so many bytes.
+    pub(crate) async fn take(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        bytes: usize,
+    ) -> io::Result<Vec<u8>> {
+        while self.bytes.len() < bytes {
+            if !self.more(stream).await? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.bytes.drain(..bytes).collect())
+    }
+
+    /// Reads and forgets the body that follows this head; returns its length.
+    pub(crate) async fn skip_body(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        head: &str,
+    ) -> io::Result<usize> {
+        if header(head, "transfer-encoding") == Some("chunked") {
+            return self.skip_chunks(stream).await;
+        }
+        let bytes = content_length(head);
+        self.skip(stream, bytes).await?;
+        Ok(bytes)
+    }
+
+    async fn skip_chunks(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
+        let mut sum = 0;
+        loop {
+            let size = self.line(stream).await?;
+            let bytes = usize::from_str_radix(&size, 16).map_err(io::Error::other)?;
+            self.skip(stream, bytes + 2).await?;
+            sum += bytes;
+            if bytes == 0 {
+                return Ok(sum);
+            }
+        }
+    }
+
+    async fn line(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
+        loop {
+            if let Some(end) = self.bytes.windows(2).position(|two| two == b"\r\n") {
+                let line: Vec<u8> = self.bytes.drain(..end + 2).collect();
+                return Ok(String::from_utf8_lossy(&line[..end]).into_owned());
+            }
+            if !self.more(stream).await? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
     /// The next frame's payload; `None` at the end or at a close frame.
-    pub(crate) async fn frame(&mut self, stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) async fn frame(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> io::Result<Option<Vec<u8>>> {
         loop {
             if let Some((start, length)) = frame_at(&self.bytes)
                 && self.bytes.len() >= start + length
@@ -103,6 +161,11 @@ pub(crate) fn frame(out: &mut Vec<u8>, payload: &[u8], masked: bool) {
 }
 
 pub(crate) fn content_length(head: &str) -> usize {
-    let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-length:"));
-    line.and_then(|line| line[15..].trim().parse().ok()).unwrap_or(0)
+    header(head, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0)
+}
+
+/// The value of the first header of this name.
+pub(crate) fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }

@@ -1,0 +1,83 @@
+//! Streamlit's largest file that every page needs: from usher, which keeps it packed, and from nginx
+//! before the same Streamlit.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::figures::{median, ratios, spread};
+use crate::load::{self, Line, Place, Work};
+use crate::peers::{self, Ground};
+
+const CONNECTIONS: usize = 16;
+/// Usher packs a file well while nobody waits for it; longer than that takes.
+const PACKED_WITHIN: Duration = Duration::from_secs(90);
+/// A size that has not changed for so long is the last one.
+const SETTLED_AFTER: Duration = Duration::from_secs(8);
+
+pub(crate) async fn measure(usher: &str, quick: bool) -> io::Result<()> {
+    let (rounds, time) =
+        if quick { (2, Duration::from_secs(1)) } else { (5, Duration::from_secs(2)) };
+    let ground = Ground::new(usher, "", peers::free_port()?)?;
+    let (usher, nginx) = (peers::STREAMLIT.start(&ground)?, peers::BY_HAND.start(&ground)?);
+    let (door, by_hand) = ([usher.place(None)], [nginx.place(None)]);
+    // Held until the seat is ready.
+    Line::open(&door[0]).await?.text(door[0].port, "_stcore/health").await?;
+    let name = main_script(&door[0]).await?;
+    let plain_bytes = Line::open(&by_hand[0]).await?.weigh(by_hand[0].port, &name).await?;
+    let packed_bytes = packed(&door[0], &name).await?;
+    let work = Work::Browse(name.clone());
+    let (mut theirs, mut ours, mut cpu_us) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=rounds {
+        let slow = load::run(&by_hand, work.clone(), CONNECTIONS, time, || 0).await?;
+        let cpu_ns = || usher.own_cpu_ns();
+        let fast = load::run(&door, work.clone(), CONNECTIONS, time, cpu_ns).await?;
+        if round > 0 {
+            theirs.push(slow.rate);
+            ours.push(fast.rate);
+            cpu_us.push(fast.cpu_us);
+        }
+    }
+    println!("## A cached asset, against nginx before the same Streamlit\n");
+    println!(
+        "`{name}` as a browser asks for it, {CONNECTIONS} connections, {rounds} rounds of {time:?} in turns. Door and Streamlit have\n\
+         one core, the load has the other; nginx keeps no cache. More is better.\n"
+    );
+    println!("| | nginx | usher | ratio | must reach |\n|---|---|---|---|---|");
+    println!(
+        "| answers a second | {:.0} | {:.0} ({:.1} µs of CPU each) | **{}** | 20, better 100 |",
+        median(&theirs),
+        median(&ours),
+        median(&cpu_us),
+        spread(&ratios(&ours, &theirs))
+    );
+    let ratio = packed_bytes as f64 / plain_bytes as f64;
+    println!("| bytes of the answer | {plain_bytes} | {packed_bytes} | {ratio:.2} | |");
+    Ok(())
+}
+
+/// The script that the app's page loads.
+async fn main_script(door: &Place) -> io::Result<String> {
+    let page = Line::open(door).await?.text(door.port, "").await?;
+    let mut sources = page.split("src=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let script = sources.find_map(|source| {
+        let at = source.find("static/js/index.")?;
+        source.ends_with(".js").then(|| source[at..].to_owned())
+    });
+    script.ok_or_else(|| io::Error::other(format!("a page without Streamlit's script: {page}")))
+}
+
+/// The size of the answer once usher has packed it as well as it can.
+async fn packed(door: &Place, name: &str) -> io::Result<usize> {
+    let mut line = Line::open(door).await?;
+    let begun = Instant::now();
+    let mut bytes = line.weigh(door.port, name).await?;
+    let mut since = Instant::now();
+    while since.elapsed() < SETTLED_AFTER && begun.elapsed() < PACKED_WITHIN {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let now = line.weigh(door.port, name).await?;
+        if now != bytes {
+            (bytes, since) = (now, Instant::now());
+        }
+    }
+    Ok(bytes)
+}
