@@ -1,5 +1,6 @@
 """What is measured: Streamlit started by hand, and usher in front of it."""
 
+import itertools
 import os
 import pathlib
 import shutil
@@ -12,12 +13,19 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 USERS = 12
+# Below those that the system gives to connections, or one of these could take a port before its Streamlit listens.
+PORTS = itertools.count(10_000 + os.getpid() % 400 * 20)
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody has, and nobody else gets from here."""
+    for port in PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def children(pid):
