@@ -133,8 +133,8 @@ fn slot(rest: &mut &[u8]) -> Option<DigestSlot> {
     })
 }
 
-/// How many items follow. Each has a byte at least, so that a damaged length does not ask for
-/// memory.
+/// How many items or bytes follow. An item has a byte at least, so that a damaged length does not
+/// ask for memory.
 fn length(rest: &mut &[u8]) -> Option<usize> {
     let length = usize::try_from(number(rest)?).ok()?;
     (length <= rest.len()).then_some(length)
@@ -181,7 +181,7 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) {
 }
 
 fn text(rest: &mut &[u8], into: &mut String) -> Option<()> {
-    let length = usize::try_from(number(rest)?).ok()?;
+    let length = length(rest)?;
     let (text, left) = rest.split_at_checked(length)?;
     *rest = left;
     into.clear();

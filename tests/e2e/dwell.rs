@@ -40,6 +40,7 @@ async fn a_visit_of_a_browser_lasts_as_long_as_the_clock_on_the_wall_says() {
         browser.slide_right().await;
         browser.shows(&format!("days={days}")).await;
     }
+    browser.script_ended().await;
     let leaves = Instant::now();
     browser.goto("about:blank").await;
     let closed = change(&door, false).await;
@@ -60,6 +61,8 @@ async fn a_visit_of_a_browser_lasts_as_long_as_the_clock_on_the_wall_says() {
     browser.shows("days=204").await;
     change(&door, true).await;
     browser.connected(true).await;
+    browser.slide_right().await;
+    browser.shows("days=205").await;
     browser.press("Count").await;
     browser.shows("count=1").await;
     assert_eq!(door.seat("jiyoung", "main").await.expect("an entry")["websockets"], 1);

@@ -3,8 +3,10 @@
 use std::fs;
 use std::io;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::load::Place;
@@ -27,7 +29,7 @@ pub(crate) const STREAMLIT: Peer = Peer {
     name: USHER,
     doors: Doors::Plain,
     configuration: Some("usher-streamlit.yaml"),
-    command: |at| words(&format!("{} serve -c {}", at.usher, at.configuration)),
+    command: serve,
 };
 
 /// Usher with as many users as [`Ground::words`] say, and their seats.
@@ -35,7 +37,7 @@ pub(crate) const SCALE: Peer = Peer {
     name: USHER,
     doors: Doors::Plain,
     configuration: Some("usher-scale.yaml"),
-    command: |at| words(&format!("{} serve -c {}", at.usher, at.configuration)),
+    command: serve,
 };
 
 /// nginx, as an operator would write it by hand.
@@ -72,6 +74,11 @@ pub(crate) const USHER_WITHOUT_ACCOUNT: &str = "usher without account";
 
 fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
+}
+
+/// Usher, whatever its configuration.
+fn serve(at: &Places) -> Vec<String> {
+    words(&format!("{} serve -c {}", at.usher, at.configuration))
 }
 
 fn configurable_http_proxy(at: &Places, port: u16, more: &str) -> Vec<String> {
@@ -119,17 +126,12 @@ const ALL: [Peer; 7] = [
             configurable_http_proxy(at, at.encrypted, &pair)
         },
     },
-    Peer {
-        name: USHER,
-        doors: Doors::Both,
-        configuration: Some("usher.yaml"),
-        command: |at| words(&format!("{} serve -c {}", at.usher, at.configuration)),
-    },
+    Peer { name: USHER, doors: Doors::Both, configuration: Some("usher.yaml"), command: serve },
     Peer {
         name: USHER_WITHOUT_ACCOUNT,
         doors: Doors::Plain,
         configuration: Some("usher-without-account.yaml"),
-        command: |at| words(&format!("{} serve -c {}", at.usher, at.configuration)),
+        command: serve,
     },
 ];
 
@@ -211,8 +213,22 @@ impl Pair {
     }
 }
 
+/// Below those of the growing seats, and below those that the system gives to connections, or one of
+/// these could take a port before its program listens.
+const PORTS: Range<u16> = 10_000..20_000;
+
+/// A port that nobody has, and nobody else gets from here.
 pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static NEXT: AtomicU16 = AtomicU16::new(PORTS.start);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if !PORTS.contains(&port) {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
 }
 
 impl Peer {

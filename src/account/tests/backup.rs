@@ -32,6 +32,19 @@ fn copy(house: &House, to: &Path) -> Result<crate::account::backup::Copied, Back
     back_up(house.database.path(), to, &mut |_| true)
 }
 
+/// As the documentation says: usher stopped, the file in its place, its companions gone. Gives the
+/// place.
+fn put_back(house: &mut House, copy: &Path) -> PathBuf {
+    assert!(house.writer.finish());
+    house.narrow(16);
+    let database = house.database.path().to_owned();
+    fs::copy(copy, &database).unwrap();
+    for part in ["-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{part}", database.display()));
+    }
+    database
+}
+
 #[test]
 fn a_copy_is_whole_private_and_can_be_put_back() {
     let mut house = house();
@@ -51,14 +64,7 @@ fn a_copy_is_whole_private_and_can_be_put_back() {
     house.pass(1_000, 250);
     assert_eq!(events(&house), 51);
 
-    // As the documentation says: usher stopped, file in its place, its companions gone.
-    assert!(house.writer.finish());
-    house.narrow(16);
-    let database = house.database.path().to_owned();
-    fs::copy(&to, &database).unwrap();
-    for part in ["-wal", "-shm"] {
-        let _ = fs::remove_file(format!("{}{part}", database.display()));
-    }
+    let database = put_back(&mut house, &to);
     house.killed_and_started();
     assert_eq!((events(&house), house.visits().len()), (50, 1));
     house.account.event(event("goes on"));
@@ -120,13 +126,7 @@ fn what_is_put_back_is_what_was_copied_row_by_row() {
     house.pass(1_000, 250);
     assert_ne!(rows(house.database.path()), before);
 
-    assert!(house.writer.finish());
-    house.narrow(16);
-    let database = house.database.path().to_owned();
-    fs::copy(&to, &database).unwrap();
-    for part in ["-wal", "-shm"] {
-        let _ = fs::remove_file(format!("{}{part}", database.display()));
-    }
+    let database = put_back(&mut house, &to);
     assert_eq!(rows(&database), before);
     house.killed_and_started();
     let but_runs = |mut rows: Vec<(String, Vec<String>)>| {

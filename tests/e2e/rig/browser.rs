@@ -284,6 +284,12 @@ impl Browser {
         .await;
     }
 
+    /// Waits until the page of Streamlit (1.40 and later) has all of what its script made. Whoever
+    /// leaves before finds widgets drawn anew when they come back.
+    pub(crate) async fn script_ended(&self) {
+        self.find("[data-test-script-state=notRunning]").await;
+    }
+
     /// Passes only a page in this language that has a heading and loads nothing from elsewhere.
     pub(crate) async fn assert_own_page(&self, language: &str) {
         self.find("h1").await;
