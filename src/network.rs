@@ -1,8 +1,8 @@
 //! Networks of addresses: one, a set, and the longest-prefix lookup over many: nested networks are
 //! flattened into disjoint intervals, so
-//! that a lookup is one step into a linear index and a short binary search. A million networks are
-//! looked up in tens of nanoseconds and built in well under a second; tens of networks cost a few
-//! hundred bytes.
+//! that a lookup is one step into a linear index and a short binary search: two places in memory. A
+//! million networks are looked up in tens of nanoseconds and built in well under a second; tens of
+//! networks cost a few hundred bytes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -172,21 +172,47 @@ fn mask(prefix_bits: u8, most_bits: u8) -> u128 {
 
 /// No value: an interval that belongs to nobody.
 const NOBODY: u32 = u32::MAX;
-/// The linear index has at most this many buckets (64 Ki of 4 bytes).
-const BUCKETS_MAX: usize = 1 << 16;
+/// The linear index has about as many buckets as there are intervals, so that one holds few of them,
+/// and at most this many (1 Mi of 4 bytes).
+const BUCKETS_MAX: usize = 1 << 20;
 
 /// Disjoint intervals of both kinds of addresses.
 #[derive(Debug, Default)]
 pub struct Intervals {
-    v4: Side,
-    v6: Side,
+    v4: Side<u32>,
+    v6: Side<u128>,
 }
 
-/// The intervals of one kind. Interval `i` goes from `starts[i]` to the number before the next.
+/// An address of one kind as a number: as small as it can be, since a lookup costs the memory that it
+/// touches.
+trait Number: Copy + Ord + Into<u128> {
+    /// Out of a number that is known to be of this kind.
+    fn of(number: u128) -> Self;
+}
+
+impl Number for u32 {
+    fn of(number: u128) -> Self {
+        number as u32
+    }
+}
+
+impl Number for u128 {
+    fn of(number: u128) -> Self {
+        number
+    }
+}
+
+/// An interval goes from its start to the number before the next one's.
+#[derive(Clone, Copy, Debug)]
+struct Interval<N> {
+    start: N,
+    value: u32,
+}
+
+/// The intervals of one kind, in order.
 #[derive(Debug, Default)]
-struct Side {
-    starts: Vec<u128>,
-    values: Vec<u32>,
+struct Side<N> {
+    intervals: Vec<Interval<N>>,
     /// `buckets[b]` is the number of starts below bucket `b`'s first number.
     buckets: Vec<u32>,
     shift_bits: u32,
@@ -202,17 +228,19 @@ impl Intervals {
     /// The value at an address.
     pub fn find(&self, address: IpAddr) -> Option<u32> {
         match address.to_canonical() {
-            canonical @ IpAddr::V4(_) => self.v4.find(number(canonical)),
-            canonical @ IpAddr::V6(_) => self.v6.find(number(canonical)),
+            IpAddr::V4(v4) => self.v4.find(v4.into()),
+            IpAddr::V6(v6) => self.v6.find(v6.into()),
         }
     }
 }
 
-impl Side {
+impl<N: Number> Side<N> {
     fn new(mut networks: Vec<(Network, u32)>) -> Self {
         // Wider networks first, so that an inner one comes to lie on top of the stack.
         networks.sort_unstable_by_key(|(n, _)| (number(n.address), n.prefix_bits));
-        let mut side = Side::default();
+        // Each network begins an interval, and may begin another where it ends.
+        let intervals = Vec::with_capacity(networks.len() * 2);
+        let mut side = Self { intervals, buckets: Vec::new(), shift_bits: 0 };
         let mut open: Vec<(u128, u32)> = Vec::new();
         for (network, value) in networks {
             side.close_before(&mut open, Some(number(network.address)));
@@ -220,6 +248,7 @@ impl Side {
             open.push((network.last(), value));
         }
         side.close_before(&mut open, None);
+        side.intervals.shrink_to_fit();
         side.build_index();
         side
     }
@@ -232,33 +261,38 @@ impl Side {
             }
             open.pop();
             let around = open.last().map_or(NOBODY, |(_, value)| *value);
-            if let Some(after) = last.checked_add(1) {
+            // Behind the last address of its kind nothing begins.
+            let after = last.checked_add(1).filter(|after| N::of(*after).into() == *after);
+            if let Some(after) = after {
                 self.begin(after, around);
             }
         }
     }
 
     fn begin(&mut self, start: u128, value: u32) {
-        if self.starts.last() == Some(&start) {
+        let start = N::of(start);
+        if self.intervals.last().is_some_and(|last| last.start == start) {
             // Nothing lies between the two: the later one covers the whole interval.
-            self.values.pop();
-            self.starts.pop();
+            self.intervals.pop();
         }
-        if self.values.last() != Some(&value) {
-            self.starts.push(start);
-            self.values.push(value);
+        if self.intervals.last().is_none_or(|last| last.value != value) {
+            self.intervals.push(Interval { start, value });
         }
     }
 
     fn build_index(&mut self) {
-        let (Some(first), Some(last)) = (self.starts.first(), self.starts.last()) else { return };
-        let span = last - first;
+        let (Some(first), Some(last)) = (self.intervals.first(), self.intervals.last()) else {
+            return;
+        };
+        let first: u128 = first.start.into();
+        let span = last.start.into() - first;
         let significant_bits = 128 - span.leading_zeros();
-        self.shift_bits = significant_bits.saturating_sub(BUCKETS_MAX.trailing_zeros());
+        let wanted = self.intervals.len().next_power_of_two().min(BUCKETS_MAX);
+        self.shift_bits = significant_bits.saturating_sub(wanted.trailing_zeros());
         let buckets = (span >> self.shift_bits) as usize + 1;
         let mut counts = vec![0u32; buckets + 1];
-        for start in &self.starts {
-            counts[((start - first) >> self.shift_bits) as usize + 1] += 1;
+        for interval in &self.intervals {
+            counts[((interval.start.into() - first) >> self.shift_bits) as usize + 1] += 1;
         }
         for bucket in 1..counts.len() {
             counts[bucket] += counts[bucket - 1];
@@ -266,15 +300,17 @@ impl Side {
         self.buckets = counts;
     }
 
-    fn find(&self, number: u128) -> Option<u32> {
-        let offset = number.checked_sub(*self.starts.first()?)?;
+    fn find(&self, number: N) -> Option<u32> {
+        let first = self.intervals.first()?.start;
+        let offset = number.into().checked_sub(first.into())?;
         let bucket = usize::try_from(offset >> self.shift_bits).unwrap_or(usize::MAX);
         let (from, to) = match self.buckets.get(bucket..=bucket.saturating_add(1)) {
             Some(&[from, to]) => (from as usize, to as usize),
-            Some(_) | None => (self.starts.len(), self.starts.len()),
+            Some(_) | None => (self.intervals.len(), self.intervals.len()),
         };
-        let at = from + self.starts[from..to].partition_point(|start| *start <= number);
-        match self.values[at - 1] {
+        let within = &self.intervals[from..to];
+        let at = from + within.partition_point(|interval| interval.start <= number);
+        match self.intervals[at - 1].value {
             NOBODY => None,
             value => Some(value),
         }
