@@ -151,14 +151,40 @@ pub fn inode(socket: &impl std::os::fd::AsFd) -> Option<u64> {
 
 /// The sockets that a process holds, by number; empty if it is gone or belongs to somebody else.
 pub fn sockets_of(pid: u32) -> BTreeSet<u64> {
-    fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            let target = fs::read_link(entry.ok()?.path()).ok()?;
-            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-        })
-        .collect()
+    let mut held = BTreeSet::new();
+    let _ = each_socket_of(pid, |inode| {
+        held.insert(inode);
+    });
+    held
+}
+
+/// Tells each socket that a process holds, by number; nothing where the system does not say. Some
+/// 2 µs for each open file, for the folder is looked up once and nothing is allocated.
+///
+/// # Errors
+/// The process is gone or belongs to somebody else.
+pub fn each_socket_of(pid: u32, mut tell: impl FnMut(u64)) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(format!("/proc/{pid}/fd"), flags, Mode::empty())?;
+    // `socket:[18446744073709551615]`; what is longer is cut, and is none.
+    let mut target = [0_u8; 32];
+    for entry in rustix::fs::Dir::read_from(&folder)? {
+        let entry = entry?;
+        // Closed meanwhile, or `.` and `..`.
+        let Ok(length) = rustix::fs::readlinkat_raw(&folder, entry.file_name(), &mut target) else {
+            continue;
+        };
+        if let Some(inode) = target.get(..length).and_then(socket_inode) {
+            tell(inode);
+        }
+    }
+    Ok(())
+}
+
+/// The number in the name that the kernel gives to an open socket.
+fn socket_inode(target: &[u8]) -> Option<u64> {
+    let number = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 /// Who has these sockets, for people: `nginx (pid 812)`; at least whose it is where the process
