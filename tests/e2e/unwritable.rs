@@ -7,8 +7,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rustix::process::Signal;
+use usher::trust::password;
 
-use crate::rig::{Caller, Door, Socket, until};
+use crate::rig::{Caller, Door, Socket, Visitor, until};
 
 const TOOL: &str = "
 apps:
@@ -19,6 +21,8 @@ const ORDER: (&str, &str) = ("X-Usher-Request", "1");
 /// More events than wait in memory for a database.
 const ORDERS: usize = 12_000;
 const ORDERS_AT_ONCE: usize = 24;
+const PASSWORD: &str = "correct horse battery staple";
+const SKIPPED: &str = "skipped: only root may mount a file system, so none can be full here";
 /// What the server page says of a full disk.
 const NO_SPACE: &str = "no space is left for the database";
 /// Answers and echoes that are timed.
@@ -151,7 +155,7 @@ async fn usual_wait(caller: &Caller, socket: &mut Socket) -> Duration {
 async fn a_full_disk_costs_records_and_no_request() {
     let mut door = Door::closed(TOOL);
     let Some(disk) = Disk::new(&door.path("var")) else {
-        println!("skipped: no file system can be mounted here, so none can be full (root may)");
+        println!("{SKIPPED}");
         return;
     };
     door.start().await;
@@ -185,4 +189,50 @@ async fn a_full_disk_costs_records_and_no_request() {
         (told["visits"][0]["requests"] == 2 * ROUNDS).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usher_starts_on_a_full_disk_and_knows_who_is_signed_in() {
+    let hash = password::hash(PASSWORD).expect("a hash");
+    let people = format!(
+        "[{{name: minsu, role: admin, addresses: [127.0.0.1]}}, \
+         {{name: jiyoung, addresses: [127.0.0.2], password: \"{hash}\"}}]"
+    );
+    let mut door = Door::closed(&TOOL.replace("$USERS", &people));
+    let Some(disk) = Disk::new(&door.path("var")) else {
+        println!("{SKIPPED}");
+        return;
+    };
+    door.start().await;
+    let before = signed_in(&door).await;
+    // A clean end leaves the sessions in one file: the ones beside it are made at the start.
+    door.signal(Signal::TERM);
+    door.exited().await;
+
+    disk.fill();
+    door.start().await;
+    before.get("/app/tool/pid").await.expect(200);
+    let meanwhile = signed_in(&door).await;
+    meanwhile.get("/app/tool/pid").await.expect(200);
+    logged(&door, "tried again until it works").await;
+
+    disk.empty();
+    let after = signed_in(&door).await;
+    logged(&door, "sessions are kept again").await;
+    door.kill().await;
+    door.start().await;
+    for visitor in [before, meanwhile, after] {
+        visitor.get("/app/tool/pid").await.expect(200);
+    }
+}
+
+async fn logged(door: &Door, words: &str) {
+    until(words, async || (!door.log_lines(&[words]).is_empty()).then_some(())).await;
+}
+
+/// A browser of its own in which jiyoung signs in.
+async fn signed_in(door: &Door) -> Visitor {
+    let visitor = Visitor::new(door.jiyoung());
+    visitor.sign_in(PASSWORD).await.expect_redirect(303, "/");
+    visitor
 }
