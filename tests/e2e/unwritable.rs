@@ -10,11 +10,16 @@ use rusqlite::Connection;
 use rustix::process::Signal;
 use usher::trust::password;
 
-use crate::rig::{Caller, Door, Socket, Visitor, until};
+use crate::rig::{Caller, Door, Session, Socket, Visitor, Widget, until};
 
 const TOOL: &str = "
 apps:
   tool: { title: Tool, command: $PLAIN, ports: $PORTS }
+users: $USERS
+";
+const PAGE: &str = "
+apps:
+  main: { script: $APPS/page.py, python: $PYTHON167, ports: $PORTS, launch: $LAUNCH }
 users: $USERS
 ";
 const ORDER: (&str, &str) = ("X-Usher-Request", "1");
@@ -235,4 +240,31 @@ async fn signed_in(door: &Door) -> Visitor {
     let visitor = Visitor::new(door.jiyoung());
     visitor.sign_in(PASSWORD).await.expect_redirect(303, "/");
     visitor
+}
+
+async fn streamlit_starts(launch: &str) {
+    let page = PAGE.replace("$LAUNCH", launch);
+    let mut door = Door::closed(&page);
+    let Some(disk) = Disk::new(&door.path("var")) else {
+        println!("{SKIPPED}");
+        return;
+    };
+    door.start().await;
+    Session::open(&door.jiyoung(), "/app/main/").await;
+    disk.fill();
+    let mut session = Session::open(&door.hana(), "/app/main/").await;
+    session.touch(Widget::Press("Count")).await;
+    assert_eq!((session.value("user"), session.value("count")), ("hana", "1"));
+    let seat = door.seat("hana", "main").await.expect("an entry");
+    assert_eq!((seat["launch"].as_str(), seat["state"].as_str()), (Some(launch), Some("ready")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streamlit_is_forked_on_a_full_disk() {
+    streamlit_starts("fork").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streamlit_is_spawned_on_a_full_disk() {
+    streamlit_starts("spawn").await;
 }
