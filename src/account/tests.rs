@@ -1,7 +1,6 @@
 //! The account as a whole, with a clock that is moved by hand.
 
 mod backup;
-mod week;
 mod writer_faults;
 mod writer_visits;
 

@@ -6,6 +6,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::platform::files;
+
 /// The length of the secret, in bytes.
 const SECRET_BYTES: usize = 32;
 
@@ -74,16 +76,26 @@ impl StateDir {
         Ok(Self { path: path.to_owned(), _lock: lock(path)? })
     }
 
-    /// Writes down which process serves.
+    /// Writes down which process serves. On a full disk nobody can read it there, and the door is
+    /// open all the same.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written, and not for want of space.
     pub(super) fn write_pid(&self) -> Result<(), StateError> {
         let path = self.path.join("usher.pid");
         let half = self.path.join("usher.pid.new");
-        fs::write(&half, format!("{}\n", std::process::id()))
-            .and_then(|()| fs::rename(&half, &path))
-            .map_err(failed("writing", &path))
+        let written = fs::write(&half, format!("{}\n", std::process::id()))
+            .and_then(|()| fs::rename(&half, &path));
+        match written {
+            Err(error) if files::is_want_of_space(&error) => {
+                log::warn!("{}: {error}", path.display());
+                // The one that is there names a process that has ended.
+                self.remove_pid();
+                let _ = fs::remove_file(&half);
+                Ok(())
+            }
+            written => written.map_err(failed("writing", &path)),
+        }
     }
 
     /// The process is leaving.
@@ -126,9 +138,11 @@ fn lock(path: &Path) -> Result<File, StateError> {
         }
         Err(TryLockError::Error(error)) => return Err(failed("locking", &path)(error)),
     }
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(failed("writing", &path))?;
+    match file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())) {
+        // It only helps who finds the directory in use.
+        Err(error) if files::is_want_of_space(&error) => log::warn!("{}: {error}", path.display()),
+        written => written.map_err(failed("writing", &path))?,
+    }
     Ok(file)
 }
 

@@ -70,8 +70,7 @@ pub(super) struct Begun {
 
 impl Begun {
     fn new(shared: &Arc<Shared>, launch: &Launch, mut plan: Plan) -> Result<Self, Failure> {
-        files::make_private_folder(&launch.data_dir)
-            .map_err(|error| system("making the user's data folder", &error))?;
+        make_data_folder(launch)?;
         let endpoint = plan.place.endpoint();
         let launched_at = shared.clock.wall();
         environment::identify(&mut plan.environment, launch, &endpoint, &shared.state_name());
@@ -94,10 +93,11 @@ impl Begun {
         Self::recorded(shared, started, plan.place, launch)
     }
 
-    /// Writes down what was started; it is ended if that fails.
+    /// Writes down what was started; it is ended if that fails. For a full disk nobody is turned
+    /// away: the seat is not written down then, so the next usher ends it rather than adopts it.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// It cannot be written, and not for want of space.
     pub(super) fn recorded(
         shared: &Arc<Shared>,
         started: Started,
@@ -110,9 +110,13 @@ impl Begun {
             memory_max_bytes: app.memory_max_bytes,
         };
         let begun = Self { shared: Arc::clone(shared), started, place: Some(place) };
-        shared
-            .record(&begun.started, log_file)
-            .map_err(|error| system("recording the seat", &error))?;
+        match shared.record(&begun.started, log_file) {
+            Err(error) if files::is_want_of_space(&error) => {
+                let key = &begun.started.key;
+                log::warn!("seat {key}: it is not written down and ends with this usher: {error}");
+            }
+            written => written.map_err(|error| system("recording the seat", &error))?,
+        }
         shared.limits.begun(&begun.started, allowance);
         Ok(begun)
     }
@@ -132,6 +136,21 @@ impl Drop for Begun {
             self.shared.processes.end(&self.started);
             self.shared.clean(&self.started);
         }
+    }
+}
+
+/// Makes the user's folder. An app that needs it on a full disk says so by itself; others need not
+/// suffer.
+///
+/// # Errors
+/// It cannot be made, and not for want of space.
+pub(super) fn make_data_folder(launch: &Launch) -> Result<(), Failure> {
+    match files::make_private_folder(&launch.data_dir) {
+        Err(error) if files::is_want_of_space(&error) => {
+            log::warn!("{}: {error}; {} starts without", launch.data_dir.display(), launch.key);
+            Ok(())
+        }
+        made => made.map_err(|error| system("making the user's data folder", &error)),
     }
 }
 

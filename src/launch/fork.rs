@@ -19,7 +19,7 @@ use super::template::{Answer, Exchange, Spoilt, Template, Templates};
 use super::{Launch, Started, environment, output};
 use crate::config::LaunchMode;
 use crate::domain::{Failure, LaunchKind};
-use crate::platform::{self, files, passing};
+use crate::platform::{self, passing};
 
 /// Why there is no forked seat.
 pub(super) enum NotForked {
@@ -247,8 +247,7 @@ fn given(
     launch: &Launch,
     headline: &str,
 ) -> Result<(OwnedFd, File), Failure> {
-    files::make_private_folder(&launch.data_dir)
-        .map_err(|error| begin::system("making the user's data folder", &error))?;
+    begin::make_data_folder(launch)?;
     let log = output::open(&launch.log_file, shared.clock.wall(), headline)
         .map_err(|error| begin::system("opening the app's log", &error))?;
     let memory = passing::memory_file("usher-seat", &order.specification)

@@ -14,11 +14,22 @@ const TAIL_BYTES_MAX: u64 = 64 * 1024;
 /// What the line begins with that separates one launch from the next.
 const HEADER: &str = "--- usher: ";
 
-/// Opens the log for a launch and writes its first line: when, which launch, what is run.
+/// Opens the log for a launch and writes its first line: when, which launch, what is run. On a full
+/// disk the launch has none: an app whose every `print` fails would be worse off.
 ///
 /// # Errors
-/// What the system says of the file or its folder.
+/// What else the system says of the file or its folder.
 pub(super) fn open(path: &Path, at: Timestamp, headline: &str) -> io::Result<File> {
+    begin(path, at, headline).or_else(|error| {
+        if !files::is_want_of_space(&error) {
+            return Err(error);
+        }
+        log::warn!("{}: {error}; what this launch prints is lost", path.display());
+        File::options().write(true).open("/dev/null")
+    })
+}
+
+fn begin(path: &Path, at: Timestamp, headline: &str) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         files::make_private_folder(folder)?;
     }

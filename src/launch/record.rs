@@ -70,8 +70,8 @@ impl Records {
     pub(super) fn write(&self, record: &Record) -> io::Result<()> {
         let path = self.path(&record.started.key);
         let part = path.with_extension(PART);
-        fs::write(&part, serde_json::to_vec_pretty(&File::of(record)?)?)?;
-        fs::rename(&part, &path)
+        let written = fs::write(&part, serde_json::to_vec_pretty(&File::of(record)?)?);
+        written.and_then(|()| fs::rename(&part, &path)).inspect_err(|_| remove_file(&part))
     }
 
     /// Removes the record of this launch; one of a later launch stays.

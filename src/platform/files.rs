@@ -65,6 +65,12 @@ pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
     std::fs::rename(&part, path)
 }
 
+/// Whether something could not be written only because the disk, or this account's share of it, is
+/// full: then it is missing, and nothing else is wrong.
+pub fn is_want_of_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Whether somebody may execute this file.
 pub fn is_executable(metadata: &Metadata) -> bool {
     metadata.is_file() && metadata.mode() & 0o111 != 0

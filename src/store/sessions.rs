@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OpenFlags, Row, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params};
 
 use crate::domain::UserName;
 use crate::identify::Proofs;
@@ -26,26 +26,41 @@ const SESSIONS_MAX: usize = 1_000_000;
 
 /// The file.
 pub struct SqliteShelf {
-    connection: Mutex<Connection>,
+    path: PathBuf,
+    /// `None`: a full disk had no room to open it for writing, which each write tries again.
+    connection: Mutex<Option<Connection>>,
 }
 
 impl SqliteShelf {
-    /// Opens or makes the file. One that cannot be read is set aside, and everybody signs in again.
+    /// Opens or makes the file. One that cannot be read is set aside, and everybody signs in again;
+    /// one that can only not be written, for want of space, is read.
     ///
     /// # Errors
     /// There can be no such file.
     pub fn open(path: &Path) -> Result<Self, ShelfError> {
-        match connect(path) {
-            Ok(connection) => Ok(Self { connection: Mutex::new(connection) }),
-            Err(error) => {
-                let aside = set_aside(path)
-                    .map_err(|rename| ShelfError(format!("{error}; it stays: {rename}")))?;
-                log::warn!("{}: {error}; it is {} now", path.display(), aside.display());
-                let connection = connect(path).map_err(told)?;
-                Ok(Self { connection: Mutex::new(connection) })
+        let connection = match connect(path) {
+            Ok(connection) => Some(connection),
+            Err(error) if look(path).is_ok() => {
+                log::warn!("{}: {error}; who signs in is not kept for now", path.display());
+                None
             }
-        }
+            Err(error) => Some(begin_anew(path, error)?),
+        };
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
     }
+}
+
+/// Puts what cannot be read out of the way.
+fn begin_anew(path: &Path, error: rusqlite::Error) -> Result<Connection, ShelfError> {
+    let code = error.sqlite_error_code();
+    if matches!(code, Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy)) {
+        // Nothing is wrong with the file.
+        return Err(told(error));
+    }
+    let aside =
+        set_aside(path).map_err(|rename| ShelfError(format!("{error}; it stays: {rename}")))?;
+    log::warn!("{}: {error}; it is {} now", path.display(), aside.display());
+    connect(path).map_err(told)
 }
 
 fn told(error: rusqlite::Error) -> ShelfError {
@@ -82,17 +97,36 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// A connection that only reads, and needs no file beside the one that is whole.
+fn look(path: &Path) -> rusqlite::Result<Connection> {
+    if std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.is_file() && log.len() > 0) {
+        return Err(rusqlite::Error::InvalidPath(path.to_owned()));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let escaped =
+        path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let connection = Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version != SCHEMA {
+        return Err(rusqlite::Error::InvalidPath(path.to_owned()));
+    }
+    connection.query_row("SELECT count(*) FROM sessions", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// The name under which an unreadable file is kept; an earlier one is replaced.
 fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
-    let with = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let aside = with(".unreadable");
+    let aside = beside(path, ".unreadable");
     std::fs::rename(path, &aside)?;
     for part in ["-wal", "-shm"] {
-        match std::fs::remove_file(with(part)) {
+        match std::fs::remove_file(beside(path, part)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
@@ -103,7 +137,7 @@ fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
 impl Shelf for SqliteShelf {
     fn load(&self) -> Result<Contents, ShelfError> {
         let connection = self.connection.lock();
-        let load = || -> rusqlite::Result<Contents> {
+        let load = |connection: &Connection| -> rusqlite::Result<Contents> {
             let mut statement = connection.prepare(
                 "SELECT hash, user, password, oidc, credential, began_at, used_at, address, \
                  browser FROM sessions",
@@ -125,11 +159,19 @@ impl Shelf for SqliteShelf {
             }
             Ok(Contents { sessions, used_steps })
         };
-        load().map_err(told)
+        match &*connection {
+            Some(connection) => load(connection),
+            None => look(&self.path).and_then(|connection| load(&connection)),
+        }
+        .map_err(told)
     }
 
     fn write(&self, changes: &Changes) -> Result<(), ShelfError> {
         let mut connection = self.connection.lock();
+        let connection = match &mut *connection {
+            Some(connection) => connection,
+            none => none.insert(connect(&self.path).map_err(told)?),
+        };
         let write = |connection: &mut Connection| -> rusqlite::Result<()> {
             let transaction = connection.transaction()?;
             for session in &changes.kept {
@@ -147,7 +189,7 @@ impl Shelf for SqliteShelf {
             }
             transaction.commit()
         };
-        write(&mut connection).map_err(told)
+        write(connection).map_err(told)
     }
 }
 
@@ -243,6 +285,8 @@ mod tests {
         shelf
             .connection
             .lock()
+            .as_ref()
+            .expect("open")
             .execute_batch(
                 "UPDATE sessions SET address = 'nowhere' WHERE oidc;
                  INSERT INTO sessions VALUES (x'00', 'a', 1, 0, x'', 0, 0, '::1', '');
@@ -262,9 +306,29 @@ mod tests {
         let shelf = SqliteShelf::open(&path).expect("opened");
         assert!(shelf.load().expect("loaded").sessions.is_empty());
         assert!(folder.path().join("sessions.db.unreadable").exists());
-        shelf.connection.lock().pragma_update(None, "user_version", 9).expect("written");
+        let newer = |connection: &Connection| connection.pragma_update(None, "user_version", 9);
+        shelf.connection.lock().as_ref().map(newer).expect("open").expect("written");
         drop(shelf);
         assert!(SqliteShelf::open(&path).is_ok(), "a newer usher's");
         assert!(SqliteShelf::open(&folder.path().join("missing/sessions.db")).is_err());
+    }
+
+    /// What a full disk refuses is the file beside it that is made when it is opened.
+    #[test]
+    fn a_file_that_can_only_not_be_written_is_read_and_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("50%?#.db");
+        let kept = |number| Changes { kept: vec![session(number, 10)], ..Changes::default() };
+        SqliteShelf::open(&path).expect("opened").write(&kept(1)).expect("written");
+        let in_the_way = beside(&path, "-wal");
+        std::fs::create_dir(&in_the_way).expect("a folder");
+        assert!(connect(&path).is_err());
+        let shelf = SqliteShelf::open(&path).expect("opened");
+        assert_eq!(shelf.load().expect("loaded").sessions, [session(1, 10)]);
+        assert!(shelf.write(&kept(2)).is_err());
+        std::fs::remove_dir(&in_the_way).expect("out of the way");
+        shelf.write(&kept(2)).expect("written");
+        assert_eq!(shelf.load().expect("loaded").sessions, [session(1, 10), session(2, 10)]);
+        assert!(!beside(&path, ".unreadable").exists());
     }
 }

@@ -75,13 +75,17 @@ impl House {
 
     /// Over a folder that may have a database.
     pub(crate) fn over(folder: TempDir) -> Self {
+        Self::at(folder, Arc::new(HandClock::at(NOW)))
+    }
+
+    /// The same, when this clock says.
+    pub(crate) fn at(folder: TempDir, clock: Arc<HandClock>) -> Self {
         let file = folder.path().join("usher.yaml");
         std::fs::write(&file, FILE).expect("the file");
         std::fs::write(folder.path().join("main.py"), "").expect("a script");
         std::fs::write(folder.path().join("sales.py"), "").expect("a script");
         let (snapshot, pages) = usher::operate::load(&file, problems).expect("a good file");
         let snapshot = Arc::new(snapshot);
-        let clock = Arc::new(HandClock::at(NOW));
         let launcher = Arc::new(FakeLauncher::default());
         let state = snapshot.fixed.state_dir.clone();
         std::fs::create_dir_all(&state).expect("a folder");
@@ -91,7 +95,7 @@ impl House {
         let shelf = SqliteShelf::open(&state.join("sessions.db")).expect("a shelf");
         let (handovers, _) = mpsc::channel(1);
         let operations = Arc::new(Operations::new(Parts {
-            in_force: InForce { snapshot, pages: Arc::new(pages), loaded_at: NOW },
+            in_force: InForce { snapshot, pages: Arc::new(pages), loaded_at: clock.wall() },
             supervisor,
             books: Arc::clone(&books),
             clock: Arc::clone(&clock) as _,

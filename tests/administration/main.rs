@@ -4,7 +4,8 @@
 //! * `reached`: every line of the table of routes, as administrator.
 //! * `described`: every document of the API against its own description.
 //! * `ordered`: actions: asked once, carried out, recorded, told.
-//! * `week`: a week of visits, and its exact numbers on the page, in the API and in the CSV.
+//! * `script`: a week that three users spend at two apps, told to the real account.
+//! * `week`: its exact numbers on the page, in the API, in the CSV and in the file itself.
 //! * `live`: the events of a page.
 //! * `metrics`: `/metrics` by the rules of OpenMetrics, and its dashboard.
 //!
@@ -20,4 +21,5 @@ mod looks;
 mod metrics;
 mod ordered;
 mod reached;
+mod script;
 mod week;

@@ -1,18 +1,40 @@
-//! A database that cannot be written: people notice nothing, administrators do.
+//! A database that cannot be written, and a disk that is full: people notice nothing, administrators
+//! do.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rustix::process::Signal;
+use usher::trust::password;
 
-use crate::rig::{Caller, Door, until};
+use crate::rig::{Caller, Door, Session, Socket, Visitor, Widget, until};
 
 const TOOL: &str = "
 apps:
   tool: { title: Tool, command: $PLAIN, ports: $PORTS }
 users: $USERS
 ";
+const PAGE: &str = "
+apps:
+  main: { script: $APPS/page.py, python: $PYTHON167, ports: $PORTS, launch: $LAUNCH }
+users: $USERS
+";
 const ORDER: (&str, &str) = ("X-Usher-Request", "1");
 /// More events than wait in memory for a database.
 const ORDERS: usize = 12_000;
 const ORDERS_AT_ONCE: usize = 24;
+const PASSWORD: &str = "correct horse battery staple";
+const SKIPPED: &str = "skipped: only root may mount a file system, so none can be full here";
+/// What the server page says of a full disk.
+const NO_SPACE: &str = "no space is left for the database";
+/// Answers and echoes that are timed.
+const ROUNDS: usize = 101;
+/// What waits for a disk or for a lock waits longer.
+const ADDED_WAIT_MAX: Duration = Duration::from_millis(150);
 
 /// A counter of `/metrics`.
 async fn counted(door: &Door, series: &str) -> f64 {
@@ -44,6 +66,13 @@ async fn order_much(door: &Door) {
     }
 }
 
+/// Whether the order about this user is among the events.
+async fn is_kept(door: &Door, user: &str) -> bool {
+    let path = format!("/admin/api/events?user={user}&kind=kicked");
+    let told = door.minsu().get(&path).await.expect(200).json();
+    told["events"].as_array().is_some_and(|events| !events.is_empty())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_cannot_be_written_costs_records_and_no_request() {
     let door = Door::open(TOOL).await;
@@ -68,10 +97,175 @@ async fn a_database_that_cannot_be_written_costs_records_and_no_request() {
 
     other.execute_batch("ROLLBACK").expect("the lock is gone");
     order(&door.minsu(), "hana").await;
-    until("the last order to be kept", async || {
-        let told = door.minsu().get("/admin/api/events?user=hana&kind=kicked").await;
-        let told = told.expect(200).json();
-        told["events"].as_array().is_some_and(|events| !events.is_empty()).then_some(())
+    until("the last order to be kept", async || is_kept(&door, "hana").await.then_some(())).await;
+}
+
+/// A small file system of its own, as long as this lives.
+struct Disk {
+    at: PathBuf,
+}
+
+impl Disk {
+    /// Only root may make one.
+    fn new(at: &Path) -> Option<Self> {
+        fs::create_dir(at).expect("a folder");
+        let folder = at.to_str().expect("a path in UTF-8");
+        let mounted =
+            run("mount", &["-t", "tmpfs", "-o", "size=8m,mode=700", "usher-test", folder]);
+        mounted.then(|| Self { at: at.to_owned() })
+    }
+
+    /// Until nothing more fits, not even the rest of a page.
+    fn fill(&self) {
+        let mut file = fs::File::create(self.filler()).expect("a file");
+        while file.write_all(&[0; 4096]).is_ok() {}
+    }
+
+    fn empty(&self) {
+        fs::remove_file(self.filler()).expect("the filler goes");
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.at.join("filler")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily, because usher and its seats may still be there.
+        run("umount", &["-l", self.at.to_str().unwrap_or_default()]);
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// How long an answer and an echo take, in the middle of many.
+async fn usual_wait(caller: &Caller, socket: &mut Socket) -> Duration {
+    let mut waits = Vec::new();
+    for number in 0..ROUNDS {
+        let begun = Instant::now();
+        caller.get("/app/tool/pid").await.expect(200);
+        let said = format!("round {number}");
+        assert_eq!(socket.ask(&said).await, said);
+        waits.push(begun.elapsed());
+    }
+    waits.sort();
+    waits[ROUNDS / 2]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_costs_records_and_no_request() {
+    let mut door = Door::closed(TOOL);
+    let Some(disk) = Disk::new(&door.path("var")) else {
+        println!("{SKIPPED}");
+        return;
+    };
+    door.start().await;
+    door.jiyoung().get("/app/tool/pid").await.expect(200);
+    let hana = door.hana();
+    let mut socket = hana.socket("/app/tool/ws").await;
+    let before = usual_wait(&hana, &mut socket).await;
+
+    disk.fill();
+    order_much(&door).await;
+    until("records to be counted as lost", async || {
+        (counted(&door, "usher_records_lost_total").await > 0.0).then_some(())
     })
     .await;
+    let full = usual_wait(&hana, &mut socket).await;
+    println!("{before:?} before, {full:?} on a full disk");
+    assert!(full < before * 3 + ADDED_WAIT_MAX, "{before:?} before, {full:?} on a full disk");
+    let page = door.minsu().navigate("/admin/server").await.expect_page(200, "admin").text();
+    assert!(page.contains("쓰지 못한 기록</dt><dd class=\"bad\">"), "{page}");
+    assert!(page.contains(NO_SPACE), "{page}");
+    door.minsu().get("/app/tool/pid").await.expect(200);
+
+    disk.empty();
+    order(&door.minsu(), "minsu").await;
+    until("the last order to be kept", async || is_kept(&door, "minsu").await.then_some(())).await;
+    let page = door.minsu().navigate("/admin/server").await.expect_page(200, "admin").text();
+    assert!(!page.contains(NO_SPACE), "{page}");
+    assert_eq!(socket.ask("still here").await, "still here");
+    until("the visit to have every request of it", async || {
+        let told = door.minsu().get("/admin/api/visits?user=hana").await.expect(200).json();
+        (told["visits"][0]["requests"] == 2 * ROUNDS).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usher_starts_on_a_full_disk_and_knows_who_is_signed_in() {
+    let hash = password::hash(PASSWORD).expect("a hash");
+    let people = format!(
+        "[{{name: minsu, role: admin, addresses: [127.0.0.1]}}, \
+         {{name: jiyoung, addresses: [127.0.0.2], password: \"{hash}\"}}]"
+    );
+    let mut door = Door::closed(&TOOL.replace("$USERS", &people));
+    let Some(disk) = Disk::new(&door.path("var")) else {
+        println!("{SKIPPED}");
+        return;
+    };
+    door.start().await;
+    let before = signed_in(&door).await;
+    // A clean end leaves the sessions in one file: the ones beside it are made at the start.
+    door.signal(Signal::TERM);
+    door.exited().await;
+
+    disk.fill();
+    door.start().await;
+    before.get("/app/tool/pid").await.expect(200);
+    let meanwhile = signed_in(&door).await;
+    meanwhile.get("/app/tool/pid").await.expect(200);
+    logged(&door, "tried again until it works").await;
+
+    disk.empty();
+    let after = signed_in(&door).await;
+    logged(&door, "sessions are kept again").await;
+    door.kill().await;
+    door.start().await;
+    for visitor in [before, meanwhile, after] {
+        visitor.get("/app/tool/pid").await.expect(200);
+    }
+}
+
+async fn logged(door: &Door, words: &str) {
+    until(words, async || (!door.log_lines(&[words]).is_empty()).then_some(())).await;
+}
+
+/// A browser of its own in which jiyoung signs in.
+async fn signed_in(door: &Door) -> Visitor {
+    let visitor = Visitor::new(door.jiyoung());
+    visitor.sign_in(PASSWORD).await.expect_redirect(303, "/");
+    visitor
+}
+
+async fn streamlit_starts(launch: &str) {
+    let page = PAGE.replace("$LAUNCH", launch);
+    let mut door = Door::closed(&page);
+    let Some(disk) = Disk::new(&door.path("var")) else {
+        println!("{SKIPPED}");
+        return;
+    };
+    door.start().await;
+    Session::open(&door.jiyoung(), "/app/main/").await;
+    disk.fill();
+    let mut session = Session::open(&door.hana(), "/app/main/").await;
+    session.touch(Widget::Press("Count")).await;
+    assert_eq!((session.value("user"), session.value("count")), ("hana", "1"));
+    let seat = door.seat("hana", "main").await.expect("an entry");
+    assert_eq!((seat["launch"].as_str(), seat["state"].as_str()), (Some(launch), Some("ready")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streamlit_is_forked_on_a_full_disk() {
+    streamlit_starts("fork").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streamlit_is_spawned_on_a_full_disk() {
+    streamlit_starts("spawn").await;
 }
