@@ -55,6 +55,7 @@ const BAD_KINDS: &[&str] = &[
     "seat_violated",
     "reload_refused",
     "sign_in_failed",
+    "certificate_expires",
     "database_corrupt",
     "backup_failed",
 ];
