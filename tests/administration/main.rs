@@ -4,6 +4,7 @@
 //! * `reached`: every line of the table of routes, as administrator.
 //! * `described`: every document of the API against its own description.
 //! * `ordered`: actions: asked once, carried out, recorded, told.
+//! * `told`: what events say, on the pages of both languages and in the API.
 //! * `week`: a week of visits, and its exact numbers on the page, in the API and in the CSV.
 //! * `live`: the events of a page.
 //! * `metrics`: `/metrics` by the rules of OpenMetrics, and its dashboard.
@@ -20,4 +21,5 @@ mod looks;
 mod metrics;
 mod ordered;
 mod reached;
+mod told;
 mod week;

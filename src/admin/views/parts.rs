@@ -48,7 +48,7 @@ pub(in crate::admin) struct EventLine {
 }
 
 /// Kinds that somebody should look at.
-const BAD_KINDS: &[&str] = &[
+pub(in crate::admin) const BAD_KINDS: &[&str] = &[
     "seat_start_failed",
     "seat_crashed",
     "seat_lingers",
