@@ -14,7 +14,11 @@ fn texts(html: &str, begin: &str, end: &str) -> Vec<String> {
 fn text(html: &str) -> String {
     let text: String =
         html.split('<').map(|part| part.split_once('>').map_or(part, |p| p.1)).collect();
-    let text = text.replace("&#39;", "'").replace("&quot;", "\"").replace("&lt;", "<");
+    let text = text
+        .replace("&#39;", "'")
+        .replace("&quot;", "\"")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -54,7 +58,7 @@ async fn lived_in() -> House {
     house.launcher.fail(Failure::ScriptMissing { path: "/srv/gone.py".to_owned() });
     house.submit("/seats/hana/sales/start", "").await.expect("an answer");
     house.submit("/users/jiyoung/kick", "").await.expect("a kick");
-    house.call("/notices", r#"{"text": "점심시간입니다"}"#).await.expect("a notice");
+    house.call("/notices", r#"{"text": "점심시간 <12시>"}"#).await.expect("a notice");
     house.write(|file| file.replace("title: 매출 현황", "titel: x"));
     house.call("/reload", "").await.expect_err("a refusal");
     house.write(|file| file.replace("매출 현황", "Sales"));
@@ -76,7 +80,7 @@ async fn events_are_told_in_the_language_of_the_page() {
         "종료하는 중: 이유: 관리자가 종료",
         "시작 실패: 실행할 파일 /srv/gone.py를 찾을 수 없습니다. 2초 뒤에 다시 시도할 수 있습니다.",
         "연결 끊음: jiyoung 님에게는 열려 있는 연결이 없었습니다.",
-        "공지: ‘점심시간입니다’",
+        "공지: ‘점심시간 <12시>’",
         "서버가 멈춘 사이 종료됨: as it was",
     ];
     assert_eq!(lacking(&korean, &expected), [""; 0], "{korean:#?}");
@@ -88,7 +92,7 @@ async fn events_are_told_in_the_language_of_the_page() {
         "Order: Start",
         "Stopping: Reason: an administrator’s order",
         "Disconnected: jiyoung had no open connection.",
-        "Notice: “점심시간입니다”",
+        "Notice: “점심시간 <12시>”",
         "Ended while the server was away: as it was",
     ];
     assert_eq!(lacking(&english, &expected), [""; 0], "{english:#?}");
@@ -117,7 +121,7 @@ async fn a_seats_page_and_the_overview_tell_the_same() {
         assert!(page.contains(said), "{page}");
     }
     let overview = house.page_in(Language::Korean, "/").await;
-    assert!(overview.contains("‘점심시간입니다’"), "{overview}");
+    assert!(overview.contains("‘점심시간 &lt;12시&gt;’"), "{overview}");
     assert!(overview.contains("<span lang=\"en\">as it was</span>"), "{overview}");
 }
 
