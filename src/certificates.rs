@@ -31,7 +31,8 @@ use crate::clock::Timestamp;
 /// The largest file that is read, in bytes: a chain of dozens of certificates is smaller.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Whoever serves a certificate is warned so long before it expires, in milliseconds.
-pub const WARNED_BEFORE_MS: i64 = 21 * 24 * 3600 * 1000;
+pub const WARNED_BEFORE_MS: i64 = 21 * DAY_MS;
+const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// A certificate with those above it, and its key.
 #[derive(Clone, Debug)]
@@ -133,12 +134,14 @@ impl Chain {
 
     /// A warning if it expires soon.
     pub fn expires_soon(&self, certificate: &Path, now: Timestamp) -> Option<String> {
+        let days = self.days_left(now)?;
+        Some(format!("{} expires on {}, in {days} days", certificate.display(), day(self.until)))
+    }
+
+    /// The whole days until it expires, if that is soon.
+    pub fn days_left(&self, now: Timestamp) -> Option<i64> {
         let left_ms = self.until.0.saturating_sub(now.0);
-        let day_ms = 24 * 3600 * 1000;
-        (left_ms <= WARNED_BEFORE_MS).then(|| {
-            let (file, days) = (certificate.display(), left_ms / day_ms);
-            format!("{file} expires on {}, in {days} days", day(self.until))
-        })
+        (left_ms <= WARNED_BEFORE_MS).then_some(left_ms / DAY_MS)
     }
 }
 

@@ -3,6 +3,10 @@
 //! Plain values without I/O, time or serialisation: YAML, rows, JSON and pages have structs of
 //! their own and convert. Everything here was checked when it was made.
 
+mod detail;
+
+pub use detail::{Clause, Detail, Value, Word, port_holder, signal_name};
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;

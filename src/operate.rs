@@ -28,7 +28,7 @@ use crate::account::{Account, Books, EventFact};
 use crate::certificates::Served;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Problem, Snapshot};
-use crate::domain::{Actor, CloseCode, SeatKey, UserName};
+use crate::domain::{Actor, CloseCode, Detail, SeatKey, UserName};
 use crate::notice::{BadNotice, Board, NOTICE_BYTES_MAX, Notice};
 use crate::observe::{Latest, MachineSample};
 use crate::pages::Pages;
@@ -248,7 +248,7 @@ impl Operations {
         let which = Sockets::OfUser(user.clone());
         let closed = self.supervisor.close_websockets(&which, CloseCode::Kicked, actor);
         self.sessions_ended(&ended, actor);
-        self.record("kicked", actor, None, format!("{user}: {closed} WebSockets closed"));
+        self.record("kicked", actor, None, Detail::user_kicked(&user, closed));
         log::info!("{user} was kicked by {actor}: {closed} WebSockets closed");
         Some(closed)
     }
@@ -257,8 +257,7 @@ impl Operations {
     pub fn kick_seat(&self, key: &SeatKey, actor: &Actor) -> usize {
         let which = Sockets::OfSeat(key.clone());
         let closed = self.supervisor.close_websockets(&which, CloseCode::Kicked, actor);
-        let detail = format!("{closed} WebSockets closed");
-        self.record("kicked", actor, Some(key.clone()), detail);
+        self.record("kicked", actor, Some(key.clone()), Detail::seat_kicked(closed));
         closed
     }
 
@@ -278,7 +277,7 @@ impl Operations {
     /// The text is empty or too long.
     pub fn notice(&self, text: &str, actor: &Actor) -> Result<Notice, BadNotice> {
         let notice = self.board.put_up(text, actor.clone(), self.clock.wall())?;
-        self.record("notice", actor, None, notice.text.to_string());
+        self.record("notice", actor, None, Detail::notice(&notice.text));
         Ok(notice)
     }
 
@@ -296,7 +295,7 @@ impl Operations {
     /// `usher upgrade`
     pub async fn upgrade_ordered(&self, binary: PathBuf) -> Report {
         let (answer, answered) = oneshot::channel();
-        self.record("upgrade", &Actor::Operator, None, binary.display().to_string());
+        self.record("upgrade", &Actor::Operator, None, Detail::upgrade(&shown(&binary)));
         if self.handovers.try_send(Handover { binary, answer }).is_err() {
             return Report::failed("an upgrade is under way already");
         }
@@ -306,7 +305,7 @@ impl Operations {
     }
 
     /// Keeps an event.
-    pub fn record(&self, kind: &'static str, actor: &Actor, key: Option<SeatKey>, detail: String) {
+    pub fn record(&self, kind: &'static str, actor: &Actor, key: Option<SeatKey>, detail: Detail) {
         let at = self.clock.wall();
         self.account.event(EventFact {
             at,

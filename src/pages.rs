@@ -10,6 +10,7 @@ mod admin_reason;
 mod amounts;
 mod assets;
 mod calendar;
+mod detail;
 mod engine;
 mod failure;
 mod files;

@@ -7,6 +7,7 @@
 
 mod batch;
 mod calendar;
+mod clauses;
 mod digest;
 mod fold;
 mod names;
@@ -19,6 +20,7 @@ mod statistics;
 pub use batch::{
     Batch, EventRecord, SLOT_MS, SlotDelta, StartRecord, VisitPhase, VisitRecord, Written,
 };
+pub use clauses::ClauseRow;
 pub use query::{
     BadCursor, Cursor, EventQuery, Limit, POINTS_MAX, Page, ROWS_MAX, SampleQuery, StatisticsQuery,
     USERS_ASKED_MAX, VisitQuery,

@@ -206,3 +206,36 @@ fn nothing_is_left_for_later_in_the_sources() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// The literals of a text.
+fn quoted(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split('"').skip(1).step_by(2).map(str::to_owned)
+}
+
+#[test]
+fn every_kind_of_event_that_is_recorded_has_a_text_and_no_other() {
+    let mut recorded = BTreeSet::new();
+    for (file, text) in by_module().into_values().flatten() {
+        if file.components().any(|part| part.as_os_str() == "tests") {
+            continue;
+        }
+        let text = text.split("#[cfg(test)]").next().expect("a begin");
+        let dense: String = text.split_whitespace().collect();
+        // What a note of a seat is called.
+        if file.ends_with("supervise/note.rs") {
+            recorded.extend(quoted(&dense).filter(|word| word.starts_with("seat_")));
+        }
+        for fact in dense.split("EventFact{").skip(1) {
+            let kind = fact.split("kind:").nth(1).and_then(|kind| kind.split(',').next());
+            recorded.extend(kind.iter().flat_map(|kind| quoted(kind)));
+        }
+        for call in ["self.record(", "self.event(", "note_sign_in("] {
+            for kind in dense.split(call).skip(1).filter_map(|call| call.strip_prefix('"')) {
+                recorded.insert(kind.split('"').next().expect("a begin").to_owned());
+            }
+        }
+    }
+    let known: BTreeSet<String> =
+        usher::pages::words::EVENT_KINDS.iter().map(|kind| (*kind).to_owned()).collect();
+    assert_eq!(recorded, known);
+}

@@ -21,6 +21,8 @@ SLOT = 900_000
 USERS = [f"user{number:03}" for number in range(200)]
 APPS = ["sales", "lab", "quality"]
 VISITS_A_DAY = 2_740
+# What the events say, as usher writes it.
+READY = '[{"code":"detail.ready","values":{"how":{"word":"launch.fork"},"time":{"ms":180}}}]'
 PAGES = [
     "/", "/users", "/seats", "/seats/user007/sales",
     "/statistics", "/statistics?from={week}&to={today}", "/statistics?from={year}&to={today}",
@@ -169,10 +171,10 @@ def fill(database):
             at = start + day * DAY + chance.randrange(DAY)
             kind = chance.choice(["seat_started", "seat_stopped"])
             user, app = chance.choice(USERS), chance.choice(APPS)
-            events.append((at, kind, "user", user, user, app, "10.1.0.7", "ready after 180 ms (fork)"))
+            events.append((at, kind, "user", user, user, app, "10.1.0.7", "ready after 180 ms (fork)", READY))
         events.sort()
-        file.executemany("INSERT INTO events (at, kind, actor, actor_name, user, app, address, detail) "
-                         "VALUES (?,?,?,?,?,?,?,?)", events)
+        file.executemany("INSERT INTO events (at, kind, actor, actor_name, user, app, address, detail, clauses) "
+                         "VALUES (?,?,?,?,?,?,?,?,?)", events)
         file.executemany("INSERT INTO starts (at, user, app, launch, start_ms, queued_ms) VALUES (?,?,?,?,?,0)",
                          [(event[0], event[4], event[5], "fork", 180) for event in events if event[1] == "seat_started"])
     fill_samples(file, chance, now)

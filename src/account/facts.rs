@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::LiveStay;
 use crate::clock::{Moment, Timestamp};
-use crate::domain::{Actor, LaunchKind, SeatKey, UserName};
+use crate::domain::{Actor, Detail, LaunchKind, SeatKey, UserName};
 use crate::observe::{MachineSample, SeatSample};
 
 /// Why a visit ended whose usher stopped, also one that was killed: the word of rows.
@@ -69,8 +69,8 @@ pub struct EventFact {
     pub key: Option<SeatKey>,
     /// From which address it was caused.
     pub address: Option<IpAddr>,
-    /// The reason or detail, in English.
-    pub detail: String,
+    /// What it says.
+    pub detail: Detail,
 }
 
 /// One line of the access log.

@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::{Account, EventFact, app_logs, backup};
 use crate::clock::{Clock, Moment, Timestamp};
 use crate::config::Backups;
-use crate::domain::Actor;
+use crate::domain::{Actor, Detail};
 
 /// One round after the other, at most this far apart, in milliseconds.
 pub(super) const ROUND_MS: u64 = 1_000;
@@ -130,16 +130,18 @@ impl Keeper {
         let problem = match made {
             Ok(copied) => {
                 self.failed = None;
-                let told = format!("{} ({} bytes)", copied.path.display(), copied.bytes);
-                log::info!("the database was copied to {told}");
-                self.event("backup_made", told);
+                let path = copied.path.display().to_string();
+                let made = Detail::backup_made(&path, copied.bytes);
+                log::info!("the database was copied to {}", made.text());
+                self.event("backup_made", made);
                 self.prune(folder, settings)
             }
             Err(error) => {
                 self.failed = Some(now);
                 log::error!("the database was not copied: {error}");
-                self.event("backup_failed", error.to_string());
-                Some(error.to_string())
+                let cause = error.to_string();
+                self.event("backup_failed", Detail::backup_failed(&cause));
+                Some(cause)
             }
         };
         let status = BackupStatus { problem, ..BackupStatus::clone(&self.status.load()) };
@@ -154,7 +156,7 @@ impl Keeper {
         Some(problem)
     }
 
-    fn event(&self, kind: &'static str, detail: String) {
+    fn event(&self, kind: &'static str, detail: Detail) {
         let at = self.clock.wall();
         let (actor, key, address) = (Actor::Usher, None, None);
         self.account.event(EventFact { at, kind, actor, key, address, detail });

@@ -22,7 +22,7 @@ use super::stamp;
 use super::visits::{Began, Carried, Visits};
 use super::{Account, FACTS_WAITING_MAX};
 use crate::clock::{Clock, Moment, Timestamp};
-use crate::domain::Actor;
+use crate::domain::{Actor, Detail};
 use crate::store::{Journal, StoreError, Tidied};
 use pending::Pending;
 
@@ -396,7 +396,7 @@ impl Writer {
                     actor: Actor::Usher,
                     key: None,
                     address: None,
-                    detail: format!("{error}; set aside as {aside}"),
+                    detail: Detail::set_aside(&error.to_string(), &aside),
                 });
             }
             Err(refused) => {

@@ -10,11 +10,11 @@ use crate::account::{Counters, Presence, StatusClass};
 use crate::certificates::Chain;
 use crate::clock::Timestamp;
 use crate::config::{self, Proof, Snapshot};
-use crate::domain::Actor;
+use crate::domain::{Actor, Value};
 use crate::notice;
 use crate::observe::MachineSample;
 use crate::operate::{InForce, rfc3339};
-use crate::store::{Amounts, EventRow, LastSeen, Share, Statistics, Storage, VisitRow};
+use crate::store::{Amounts, ClauseRow, EventRow, LastSeen, Share, Statistics, Storage, VisitRow};
 
 /// A time of the configured zone.
 pub(super) fn time(at: Timestamp, snapshot: &Snapshot) -> Time {
@@ -56,7 +56,24 @@ pub(super) fn event(row: &EventRow, snapshot: &Snapshot) -> json::Event {
         app: row.app.clone(),
         address: row.address.clone(),
         detail: row.detail.clone(),
+        clauses: row.clauses.iter().map(clause).collect(),
     }
+}
+
+pub(super) fn clause(row: &ClauseRow) -> json::Clause {
+    let value = |(name, value): &(String, Value)| {
+        let name = name.clone();
+        let text = |kind, text: &str| (kind, Some(text.to_owned()), None);
+        let (kind, text, number) = match value {
+            Value::Text(said) => text("text", said),
+            Value::Word(word) => text("word", word.key()),
+            Value::Count(count) => ("count", None, Some(*count as f64)),
+            Value::Milliseconds(ms) => ("seconds", None, Some(seconds(*ms))),
+            Value::Bytes(bytes) => ("bytes", None, Some(*bytes as f64)),
+        };
+        json::ClauseValue { name, kind, text, number }
+    };
+    json::Clause { code: row.code.clone(), values: row.values.iter().map(value).collect() }
 }
 
 /// Who is here now: by user, how many WebSockets and since when.

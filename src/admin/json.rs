@@ -60,6 +60,26 @@ described! {
         after: Option<String>,
     }
 
+    /// A value of a clause: a text or a number.
+    ClauseValue {
+        /// Which place of the text it fills.
+        name: String,
+        /// text (as it is), word (the key of a text), count, seconds or bytes.
+        kind: &'static str,
+        /// The text, or the word's key; null: it is a number.
+        text: Option<String>,
+        /// The number; null: it is a text.
+        number: Option<f64>,
+    }
+
+    /// A part of what an event says.
+    Clause {
+        /// The key of its text in texts/ko.ini and texts/en.ini.
+        code: String,
+        /// What fills the places of the text.
+        values: Vec<ClauseValue>,
+    }
+
     /// Something that happened.
     Event {
         /// Its number.
@@ -78,8 +98,10 @@ described! {
         app: Option<String>,
         /// From which address it was caused.
         address: Option<String>,
-        /// The reason or detail.
+        /// The reason or detail, in English.
         detail: String,
+        /// The same as data; empty for events that were recorded without.
+        clauses: Vec<Clause>,
     }
 
     /// Events, newest first.

@@ -2,6 +2,7 @@
 //! little as there can be: for tests, for trying an operator's templates, and for looking at them.
 
 mod figures;
+mod happened;
 mod people;
 
 use serde::Serialize;

@@ -12,7 +12,7 @@ pub(super) mod server;
 pub(super) mod statistics;
 pub(super) mod users;
 
-pub(super) use parts::{Alert, EventLine, Presence, VisitLine, Word};
+pub(super) use parts::{Alert, BAD_KINDS, EventLine, Presence, VisitLine, Word};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;

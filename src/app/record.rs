@@ -92,7 +92,7 @@ fn keep_note(account: &Account, note: &SeatNote) {
         actor: note.actor.clone(),
         key: Some(SeatKey::clone(&note.key)),
         address: None,
-        detail: note.what.to_string(),
+        detail: note.what.detail(),
     });
 }
 

@@ -16,7 +16,7 @@ use crate::account::EventFact;
 use crate::answer::{Answer, Incident};
 use crate::clock::Moment;
 use crate::config::Snapshot;
-use crate::domain::{Actor, Failure, Role, SeatKey};
+use crate::domain::{Actor, Detail, Failure, Role, SeatKey, Word};
 use crate::identify::Person;
 use crate::operate::InForce;
 use crate::pages::view::{self, Common, Failed, Full, Problem, Restricted, TooMany};
@@ -277,6 +277,7 @@ impl Gate {
             return;
         }
         if status == 403 || status == 421 || status == 429 {
+            let why = Word::by_key(problem.title_key());
             self.operations.account().event(EventFact {
                 at: self.operations.clock().wall(),
                 kind: if is_stranger { "stranger" } else { "refused" },
@@ -286,7 +287,7 @@ impl Gate {
                 },
                 key: None,
                 address: Some(address),
-                detail: format!("{code}: {} {path}", parts.method),
+                detail: Detail::turned_away(code, why, format!("{} {path}", parts.method)),
             });
         }
     }

@@ -9,7 +9,7 @@ use super::{Asking, Gate, is_read};
 use crate::account::EventFact;
 use crate::answer::{Answer, Body};
 use crate::config::{Limits, Proof, User};
-use crate::domain::Actor;
+use crate::domain::{Actor, Detail};
 use crate::identify::{Proofs, SessionProof};
 use crate::pages::view::{CodeField, Page, SignIn, SignInError};
 use crate::pages::{RestrictedReason, TooManyReason};
@@ -252,7 +252,7 @@ impl Gate {
             actor: Actor::User(user.name.clone()),
             key: None,
             address: Some(asking.address),
-            detail: String::new(),
+            detail: Detail::none(),
         });
     }
 }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Operations;
+use super::{Operations, shown};
 use crate::certificates::{Served, WARNED_BEFORE_MS};
 use crate::clock::Timestamp;
-use crate::config::{Snapshot, Tls};
-use crate::domain::Actor;
+use crate::config::{CertificateFiles, Snapshot, Tls};
+use crate::domain::{Actor, Detail};
 
 /// Between two looks at whether a certificate expires soon.
 const LOOK_EVERY: Duration = Duration::from_secs(12 * 3600);
@@ -44,9 +44,9 @@ impl Operations {
     pub async fn tend_certificates(self: Arc<Self>) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            for warning in warnings(&self.in_force().snapshot, self.clock.wall()) {
-                log::warn!("{warning}");
-                self.record("certificate_expires", &Actor::Usher, None, warning);
+            for detail in warnings(&self.in_force().snapshot, self.clock.wall()) {
+                log::warn!("{}", detail.text());
+                self.record("certificate_expires", &Actor::Usher, None, detail);
             }
         }
     }
@@ -67,9 +67,16 @@ fn statuses(snapshot: &Snapshot, now: Timestamp) -> Vec<CertificateStatus> {
         .collect()
 }
 
-fn warnings(snapshot: &Snapshot, now: Timestamp) -> Vec<String> {
+fn warnings(snapshot: &Snapshot, now: Timestamp) -> Vec<Detail> {
     let files = snapshot.tls.iter().flat_map(|tls| &tls.certificates);
-    files.filter_map(|files| files.chain.expires_soon(&files.certificate, now)).collect()
+    let warning = |files: &CertificateFiles| {
+        let text = files.chain.expires_soon(&files.certificate, now)?;
+        let file = shown(&files.certificate);
+        let days = u64::try_from(files.chain.days_left(now)?).ok();
+        let days = days.filter(|_| files.chain.until() > now);
+        Some(Detail::certificate_expires(text, file, days))
+    };
+    files.filter_map(warning).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{InForce, Operations, Report, certificates, shown};
 use crate::account::Settings;
 use crate::config::{Problem, Snapshot};
-use crate::domain::{Actor, CloseCode};
+use crate::domain::{Actor, CloseCode, Detail};
 use crate::pages::{Pages, TemplateProblem};
 use crate::supervise::Sockets;
 
@@ -46,7 +46,8 @@ impl Operations {
         for problem in &problems {
             log::error!("configuration not applied: {problem}");
         }
-        let detail = problems.first().map(ToString::to_string).unwrap_or_default();
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        let detail = Detail::reload_refused(&first, problems.len());
         self.record("reload_refused", actor, None, detail);
         self.problems.lock().clone_from(&problems);
         Reloaded::Refused(problems)
@@ -96,7 +97,7 @@ impl Operations {
             log::info!("configuration: {change}");
         }
         if !changes.is_empty() {
-            self.record("reloaded", actor, None, changes.join("; "));
+            self.record("reloaded", actor, None, Detail::reloaded(&changes));
         }
         Reloaded::Applied { changes }
     }

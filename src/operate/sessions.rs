@@ -23,16 +23,15 @@ impl Operations {
             let which = Sockets::OfSession(*id);
             let code = CloseCode::SessionEnded;
             let closed = self.supervisor.close_websockets(&which, code, actor);
-            let (why, is_news) = (why.as_str(), *why != Over::Replaced);
-            log::info!("a session of {user} ended: {why}; {closed} WebSockets closed");
-            if is_news {
+            log::info!("a session of {user} ended: {}; {closed} WebSockets closed", why.as_str());
+            if *why != Over::Replaced {
                 self.account.event(EventFact {
                     at: self.clock.wall(),
                     kind: "session_ended",
                     actor: actor.clone(),
                     key: None,
                     address: None,
-                    detail: format!("{user}: {why}"),
+                    detail: why.detail(user),
                 });
             }
         }

@@ -139,6 +139,10 @@ fn environment(texts: &Arc<Texts>, assets: &Arc<Assets>) -> Environment<'static>
         table.say(key, &parameters(&arguments)?).map_err(text_error)
     });
     let table = Arc::clone(texts);
+    environment.add_function("sentences", move |clauses: Value| {
+        super::detail::sentences(&table, &clauses)
+    });
+    let table = Arc::clone(texts);
     environment
         .add_filter("duration", move |seconds: f64| table.duration(seconds).map_err(text_error));
     let table = Arc::clone(texts);

@@ -2,7 +2,7 @@
 
 use super::reason::{Reason, text};
 use super::texts::{Parameter, Parameters};
-use crate::domain::{Exit, Failure};
+use crate::domain::{Exit, Failure, port_holder, signal_name};
 
 /// Why a seat could not be started, or is no longer alive.
 #[derive(Debug, Clone, PartialEq)]
@@ -199,7 +199,9 @@ impl From<&Failure> for FailureReason {
             }
             Failure::WorkingDirectoryMissing { path } => FailureReason::DirectoryMissing { path },
             Failure::PortTaken { port, holder } => {
-                FailureReason::PortTaken { port, holder: port_holder(&holder) }
+                let holder = port_holder(&holder)
+                    .map(|(name, pid)| PortHolder { name: name.to_owned(), pid });
+                FailureReason::PortTaken { port, holder }
             }
             Failure::NoPortLeft { first, last } => {
                 FailureReason::NoPortLeft { ports: format!("{first}-{last}") }
@@ -221,26 +223,43 @@ impl From<&Failure> for FailureReason {
     }
 }
 
-/// A signal as people look it up: with its name where it is one that ends programs every day.
-fn signal_name(signal: i32) -> String {
-    let name = match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        15 => "SIGTERM",
-        other => return other.to_string(),
-    };
-    format!("{name} ({signal})")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Clause, Value};
 
-/// `nginx (pid 812)` in its parts.
-fn port_holder(holder: &str) -> Option<PortHolder> {
-    let (name, rest) = holder.split_once(" (pid ")?;
-    Some(PortHolder { name: name.to_owned(), pid: rest.strip_suffix(')')?.parse().ok()? })
+    /// One of each.
+    fn failures() -> Vec<Failure> {
+        let text = |text: &str| text.to_owned();
+        vec![
+            Failure::ScriptMissing { path: text("/srv/main.py") },
+            Failure::ProgramMissing { program: text("python"), cause: text("no such file") },
+            Failure::StreamlitMissing { python: text("/usr/bin/python3") },
+            Failure::WorkingDirectoryMissing { path: text("/srv") },
+            Failure::PortTaken { port: 80, holder: text("nginx (pid 812)") },
+            Failure::PortTaken { port: 80, holder: String::new() },
+            Failure::NoPortLeft { first: 1, last: 9 },
+            Failure::ExitedEarly(Exit::Code(1)),
+            Failure::Crashed(Exit::Signal(11)),
+            Failure::Crashed(Exit::OutOfMemory { limit_bytes: 512 << 20 }),
+            Failure::Crashed(Exit::Unknown),
+            Failure::NotReadyInTime { limit_ms: 60_000 },
+            Failure::UpstreamDown { address: text("127.0.0.1:9000") },
+            Failure::System { doing: "forking", cause: text("no memory") },
+        ]
+    }
+
+    #[test]
+    fn an_event_and_a_page_say_the_same_of_a_failure() {
+        for failure in failures() {
+            let (reason, clause) = (FailureReason::from(&failure), Clause::from(&failure));
+            assert_eq!(clause.code(), format!("failure.{}.what", reason.code()));
+            let values = clause.values().into_iter().map(|(name, value)| match value {
+                Value::Text(text) => (name, Parameter::Text(text)),
+                Value::Milliseconds(ms) => (name, Parameter::Seconds(ms as f64 / 1000.0)),
+                Value::Word(_) | Value::Count(_) | Value::Bytes(_) => panic!("{failure}"),
+            });
+            assert_eq!(values.collect::<Parameters>(), reason.parameters(), "{failure}");
+        }
+    }
 }

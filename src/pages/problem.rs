@@ -59,6 +59,18 @@ impl Problem {
         }
     }
 
+    /// The key of its headline in the table of texts.
+    pub fn title_key(&self) -> String {
+        match self {
+            Problem::Restricted(restricted) => restricted.reason.title_key(),
+            Problem::Failed(failed) => failed.reason.title_key(),
+            Problem::Full(full) => full.reason.title_key(),
+            Problem::TooMany(too_many) => too_many.reason.title_key(),
+            Problem::Error(reason) => reason.title_key(),
+            Problem::Admin(reason) => reason.title_key(),
+        }
+    }
+
     /// Whole seconds after which it may be tried again.
     pub const fn retry_after_s(&self) -> Option<u32> {
         match self {

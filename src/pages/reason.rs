@@ -14,6 +14,10 @@ pub trait Reason {
     fn code(&self) -> &'static str;
     /// What its sentences mention.
     fn parameters(&self) -> Parameters;
+    /// The key of the headline.
+    fn title_key(&self) -> String {
+        format!("{}.{}.title", Self::FAMILY, self.code())
+    }
     /// The key of the sentence that says what the person can do.
     fn hint_key(&self) -> String {
         format!("{}.{}.hint", Self::FAMILY, self.code())
@@ -46,7 +50,7 @@ pub(super) fn tell<R: Reason>(reason: &R, texts: &Texts) -> Result<Told, TextErr
     let code = reason.code();
     Ok(Told {
         code,
-        title: say(&format!("{}.{code}.title", R::FAMILY))?,
+        title: say(&reason.title_key())?,
         what: say(&format!("{}.{code}.what", R::FAMILY))?,
         hint: say(&reason.hint_key())?,
         remedy: reason.remedy_key().map(|key| say(&key)).transpose()?,

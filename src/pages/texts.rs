@@ -20,6 +20,8 @@ pub enum Parameter {
     Seconds(f64),
     /// Bytes, shown as KiB, MiB or GiB.
     Bytes(u64),
+    /// The text of this key, which has no parameters itself.
+    Word(String),
 }
 
 /// Parameters by name.
@@ -154,6 +156,7 @@ impl Texts {
             Parameter::Count(count) => count.to_string(),
             Parameter::Seconds(seconds) => self.duration(*seconds)?,
             Parameter::Bytes(bytes) => super::amounts::bytes(*bytes),
+            Parameter::Word(key) => self.word(key, said.is_empty() || said.ends_with('“'))?,
         };
         said.push_str(&shown);
         let Some((first, second)) = forms else { return Ok(()) };
@@ -166,6 +169,26 @@ impl Texts {
             }
         }
         Ok(())
+    }
+
+    /// A text as a part of another one. In the middle of a sentence English has no capital where it
+    /// begins, unless that is a name's.
+    fn word(&self, key: &str, is_first: bool) -> Result<String, TextError> {
+        let word = self.say(key, &[])?;
+        let mut letters = word.chars();
+        match (letters.next(), self.language) {
+            (Some(first), Language::English) if !is_first && !is_upper(letters.clone().next()) => {
+                Ok(first.to_lowercase().chain(letters).collect())
+            }
+            (Some(_), Language::English | Language::Korean) | (None, _) => Ok(word),
+        }
+    }
+
+    /// Whether a text is a sentence, so that another may follow it; the other ones are labels with
+    /// their values. `None`: there is no such text.
+    pub(super) fn is_sentence(&self, key: &str) -> Option<bool> {
+        let end = self.texts.get(key)?.pieces.last();
+        Some(matches!(end, Some(Piece::Literal(end)) if end.ends_with(['.', ')', '’', '”'])))
     }
 
     /// Seconds in words of this language: `4.2초`, `1분 20초`, `3 h 5 min`.
@@ -222,6 +245,10 @@ impl Text {
         }
         source
     }
+}
+
+fn is_upper(letter: Option<char>) -> bool {
+    letter.is_some_and(char::is_uppercase)
 }
 
 fn unknown_parameters(key: &str, known: &Text, text: &Text) -> Vec<LineError> {
@@ -317,6 +344,26 @@ mod tests {
         assert_eq!(texts.say("a.c", &[]).unwrap(), "kept");
         let errors = parse("[a]\nb = {x}").overlay(parse("[a]\nz = 1\nb = {y}")).unwrap_err();
         assert_eq!(errors.iter().map(|error| error.line).collect::<Vec<_>>(), [3, 2]);
+    }
+
+    #[test]
+    fn a_word_stands_in_a_sentence() {
+        let source = "[w]\nfork = A process\nram = RAM\n[a]\nb = {x}\nc = By {x}.\nq = “{x}”";
+        let word = |key: &str| [("x", Parameter::Word(key.into()))];
+        for (language, key, word_key, said) in [
+            (Language::English, "a.c", "w.fork", "By a process."),
+            (Language::English, "a.c", "w.ram", "By RAM."),
+            (Language::English, "a.b", "w.fork", "A process"),
+            (Language::English, "a.q", "w.fork", "“A process”"),
+            (Language::Korean, "a.c", "w.fork", "By A process."),
+        ] {
+            let texts = Texts::parse(language, source).unwrap();
+            assert_eq!(texts.say(key, &word(word_key)).unwrap(), said);
+        }
+        let texts = Texts::parse(Language::English, source).unwrap();
+        assert!(matches!(texts.say("a.c", &word("w.new")), Err(TextError::NoSuchText { .. })));
+        let sentences = ["a.b", "a.c", "a.d"].map(|key| texts.is_sentence(key));
+        assert_eq!(sentences, [Some(false), Some(true), None]);
     }
 
     #[test]

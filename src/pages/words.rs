@@ -29,6 +29,7 @@ pub const EVENT_KINDS: &[&str] = &[
     "signed_in",
     "sign_in_failed",
     "session_ended",
+    "certificate_expires",
     "database_corrupt",
     "backup_made",
     "backup_failed",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::VisitId;
 use crate::clock::Timestamp;
-use crate::domain::{Actor, LaunchKind, Role, SeatKey};
+use crate::domain::{Actor, Detail, LaunchKind, Role, SeatKey};
 use crate::observe::{MachineSample, SeatSample};
 
 /// The length of a slot, in milliseconds: the steps in which presence is kept. The days of every
@@ -111,8 +111,8 @@ pub struct EventRecord {
     pub key: Option<SeatKey>,
     /// From which address it was caused.
     pub address: Option<String>,
-    /// The reason or detail, in English.
-    pub detail: String,
+    /// What it says.
+    pub detail: Detail,
 }
 
 /// A start of a seat that succeeded.

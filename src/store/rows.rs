@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::ClauseRow;
 use crate::clock::Timestamp;
 use crate::domain::Role;
 
@@ -66,6 +67,8 @@ pub struct EventRow {
     pub address: Option<String>,
     /// The reason or detail, in English.
     pub detail: String,
+    /// The same as clauses; empty: there is only the English text.
+    pub clauses: Vec<ClauseRow>,
 }
 
 /// A start of a seat that succeeded.

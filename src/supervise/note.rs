@@ -2,6 +2,8 @@
 //! who caused it. The machine says what happened; the driver gives it a time, logs it once and
 //! hands it to whoever keeps the account.
 
+mod said;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -24,7 +24,7 @@ use super::secret::{NoRandomness, Secret};
 use super::totp::Step;
 use crate::clock::Timestamp;
 use crate::config::{self, Proof};
-use crate::domain::UserName;
+use crate::domain::{Clause, Detail, UserName};
 use crate::identify::{Proofs, SessionId, SessionProof};
 
 /// The most sessions of one user; the one that was not used for the longest time goes.
@@ -177,6 +177,23 @@ impl Over {
             Over::Kicked => "ended by an administrator",
             Over::Changed => "the user's entry changed",
             Over::TooMany => "too many others",
+        }
+    }
+
+    /// What the event of it says, of this user.
+    pub fn detail(self, user: &UserName) -> Detail {
+        Detail::new(format!("{user}: {}", self.as_str()), vec![self.clause(user.to_string())])
+    }
+
+    fn clause(self, user: String) -> Clause {
+        match self {
+            Over::SignedOut => Clause::SignedOut { user },
+            Over::Replaced => Clause::SignedInAgain { user },
+            Over::Idle => Clause::SessionIdle { user },
+            Over::Lifetime => Clause::SessionTooOld { user },
+            Over::Kicked => Clause::SessionKicked { user },
+            Over::Changed => Clause::SessionChanged { user },
+            Over::TooMany => Clause::SessionsTooMany { user },
         }
     }
 }

@@ -8,7 +8,7 @@ use usher::account::{Books, EventFact, Settings, Stay, Visitor};
 use usher::authorize::{Permit, SeatPermit, authorize};
 use usher::clock::{Clock, OsClock};
 use usher::config::Snapshot;
-use usher::domain::{Actor, UserName};
+use usher::domain::{Actor, Detail, UserName};
 use usher::identify::{Identity, Proofs};
 use usher::request::{Door, Target};
 use usher::store::{EventQuery, EventRow, Limit, VisitQuery, VisitRow};
@@ -70,7 +70,7 @@ impl House {
             actor: Actor::Operator,
             key: None,
             address: None,
-            detail: "x".repeat(detail_bytes),
+            detail: Detail::new("x".repeat(detail_bytes), Vec::new()),
         });
     }
 

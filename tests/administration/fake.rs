@@ -49,6 +49,13 @@ impl FakeLauncher {
         *self.failure.lock() = Some(failure);
     }
 
+    /// Every process that runs ends by itself, like this.
+    pub(crate) fn crash(&self, exit: Exit) {
+        for process in self.exits.lock().values() {
+            process.send_replace(Some(exit));
+        }
+    }
+
     fn end(&self, started: &Started, exit: Exit) {
         if let Some(process) = self.exits.lock().get(&started.generation.0) {
             process.send_replace(Some(exit));

@@ -202,7 +202,12 @@ impl House {
 
     /// A page as HTML.
     pub(crate) async fn page(&self, path: &str) -> String {
-        match self.get(path).await {
+        self.page_in(Language::English, path).await
+    }
+
+    /// A page as HTML, in a language.
+    pub(crate) async fn page_in(&self, language: Language, path: &str) -> String {
+        match self.ask(Method::GET, path, &[], "", language).await {
             Ok(Outcome::Page(page)) => html(&page),
             Ok(_) => panic!("{path} is no page"),
             Err(refusal) => panic!("{path}: {refusal:?}"),
@@ -279,7 +284,7 @@ fn supervisor(
                 actor: note.actor.clone(),
                 key: Some(SeatKey::clone(&note.key)),
                 address: None,
-                detail: note.what.to_string(),
+                detail: note.what.detail(),
             });
         }),
     });

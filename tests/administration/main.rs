@@ -4,6 +4,7 @@
 //! * `reached`: every line of the table of routes, as administrator.
 //! * `described`: every document of the API against its own description.
 //! * `ordered`: actions: asked once, carried out, recorded, told.
+//! * `told`: what events say, on the pages of both languages and in the API.
 //! * `script`: a week that three users spend at two apps, told to the real account.
 //! * `week`: its exact numbers on the page, in the API, in the CSV and in the file itself.
 //! * `live`: the events of a page.
@@ -22,4 +23,5 @@ mod metrics;
 mod ordered;
 mod reached;
 mod script;
+mod told;
 mod week;

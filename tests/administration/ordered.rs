@@ -74,7 +74,9 @@ async fn a_start_that_fails_says_why() {
     let page = house.told(&format!("{SEAT}/start"), "").await;
     assert!(page.contains("could not be started") && page.contains("/srv/gone.py"), "{page}");
     let seats = house.page("/seats").await;
-    assert!(seats.contains("the script /srv/gone.py does not exist"), "{seats}");
+    assert!(seats.contains("The file to run, /srv/gone.py, was not found."), "{seats}");
+    let seats = house.page_in(Language::Korean, "/seats").await;
+    assert!(seats.contains("실행할 파일 /srv/gone.py를 찾을 수 없습니다."), "{seats}");
     let status = house.document("/seats").await;
     assert!(
         ["failed", "backoff"].contains(&status["seats"][0]["state"].as_str().expect("a state"))

@@ -99,7 +99,7 @@ pub(super) fn event(kind: &'static str) -> EventFact {
         actor: crate::domain::Actor::Operator,
         key: None,
         address: None,
-        detail: String::new(),
+        detail: crate::domain::Detail::none(),
     }
 }
 

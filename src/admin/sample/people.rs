@@ -1,14 +1,14 @@
 //! Sample users, seats, visits and events.
 
 use super::super::described::Time;
-use super::super::json;
 use super::super::views::records::{EventsPage, Filter, Place, VisitsPage};
 use super::super::views::seat::{Running, SeatPage};
 use super::super::views::seats::{FailureLine, SeatLine, SeatsPage, StateCount, actions};
 use super::super::views::users::{UserLine, UserSeat, UsersPage};
-use super::super::views::{EventLine, Range, VisitLine, Word};
-use super::figures;
-use crate::domain::{Exit, Failure, SeatState};
+use super::super::views::{BAD_KINDS, EventLine, Range, VisitLine, Word};
+use super::super::{documents, json};
+use super::{figures, happened};
+use crate::domain::{Detail, Exit, Failure, SeatState};
 use crate::pages::words;
 
 const NAMES: [&str; 8] = ["지영", "현우", "서연", "도윤", "하은", "박준호", "Alexander", "이수민"];
@@ -244,35 +244,39 @@ fn visit_lines() -> Vec<VisitLine> {
     (0..12).map(line).collect()
 }
 
+/// Every kind of event, and one that a newer usher may have written.
 pub(super) fn event_lines() -> Vec<EventLine> {
-    let details = [
-        "ready after 430 ms (fork)",
-        "failed after 612 s: the process ended by itself (signal 11); failure 1, next try in 1 s",
-        "stopping: no tab open and no request for idle_timeout",
-        "not_granted: GET /app/payroll/",
-    ];
-    let line = |(place, kind): (usize, &&str)| {
+    lines_of(happened::events())
+}
+
+pub(super) fn lines_of(events: Vec<(&'static str, Detail)>) -> Vec<EventLine> {
+    let line = |(place, (kind, detail)): (usize, (&'static str, Detail))| {
         let seated = kind.starts_with("seat_");
         let actor = words::ACTORS[place % 4];
         EventLine {
             event: json::Event {
                 id: 9_000 - place as i64,
-                at: time(&format!("09:{:02}:41", 58 - place)),
-                kind: (*kind).to_owned(),
+                at: time(&format!("09:{:02}:41", 59 - place % 60)),
+                kind: kind.to_owned(),
                 actor: actor.to_owned(),
                 actor_name: (place % 4 > 1).then(|| NAMES[place % 8].to_owned()),
                 user: seated.then(|| NAMES[place % 8].to_owned()),
                 app: seated.then(|| APPS[place % 2].0.to_owned()),
                 address: (!seated).then(|| "192.168.1.200".to_owned()),
-                detail: if place == 7 { String::new() } else { details[place % 4].to_owned() },
+                detail: detail.text().to_owned(),
+                clauses: detail
+                    .clauses()
+                    .iter()
+                    .map(|clause| documents::clause(&clause.into()))
+                    .collect(),
             },
             kind: Word::of(words::EVENT_KINDS, kind),
             actor: Word::of(words::ACTORS, actor),
             title: seated.then(|| APPS[place % 2].1.to_owned()),
-            is_bad: ["seat_crashed", "seat_start_failed"].contains(kind),
+            is_bad: BAD_KINDS.contains(&kind),
         }
     };
-    words::EVENT_KINDS.iter().chain(&["something_new"]).enumerate().map(line).collect()
+    events.into_iter().enumerate().map(line).collect()
 }
 
 fn filter(is_set: bool) -> Filter {

@@ -48,13 +48,14 @@ pub(in crate::admin) struct EventLine {
 }
 
 /// Kinds that somebody should look at.
-const BAD_KINDS: &[&str] = &[
+pub(in crate::admin) const BAD_KINDS: &[&str] = &[
     "seat_start_failed",
     "seat_crashed",
     "seat_lingers",
     "seat_violated",
     "reload_refused",
     "sign_in_failed",
+    "certificate_expires",
     "database_corrupt",
     "backup_failed",
 ];

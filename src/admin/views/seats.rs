@@ -2,17 +2,18 @@
 
 use serde::Serialize;
 
-use super::super::Admin;
 use super::super::described::Time;
 use super::super::documents::time;
 use super::super::router::SeatAction;
+use super::super::{Admin, documents, json};
 use super::parts::{Word, ago_s};
 use super::title_of;
 use crate::clock::Timestamp;
 use crate::config::Snapshot;
-use crate::domain::{Failure, SeatState};
+use crate::domain::{Clause, Failure, SeatState};
 use crate::operate::InForce;
 use crate::pages::{FailureReason, Reason, words};
+use crate::store::ClauseRow;
 use crate::supervise::SeatStatus;
 
 /// Names that a form suggests; with more, people type.
@@ -141,11 +142,17 @@ pub(in crate::admin) struct FailureLine {
     word: &'static str,
     /// What exactly happened, in English, as the log has it.
     detail: String,
+    /// The same, for the page's language.
+    clauses: Vec<json::Clause>,
 }
 
 impl FailureLine {
     pub(in crate::admin) fn of(failure: &Failure) -> Self {
-        Self { word: FailureReason::from(failure).code(), detail: failure.to_string() }
+        Self {
+            word: FailureReason::from(failure).code(),
+            detail: failure.to_string(),
+            clauses: vec![documents::clause(&ClauseRow::from(&Clause::from(failure)))],
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::super::reason::Reason;
 use super::super::texts::Texts;
 use super::super::view::{SeatState, SignInError, Step};
 use super::super::*;
+use crate::domain::Clause;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -101,6 +102,7 @@ fn used_keys() -> BTreeSet<String> {
     for (start, ends) in families {
         used.extend(ends.into_iter().map(|end| format!("{start}{end}")));
     }
+    used.extend(Clause::ALL.iter().map(|(code, _)| (*code).to_owned()));
     used.extend(reason_keys(&sample::restricted_reasons()));
     used.extend(reason_keys(&sample::failure_reasons()));
     used.extend(reason_keys(&sample::full_reasons()));
@@ -143,6 +145,39 @@ fn no_text_is_missing_and_none_is_left_over() {
 fn both_languages_use_the_same_parameters() {
     let (korean, english) = (table(Language::Korean), table(Language::English));
     assert_eq!(korean.parameters(), english.parameters());
+}
+
+#[test]
+fn every_clause_of_an_event_has_its_text_with_its_values() {
+    for language in Language::ALL {
+        let table = table(language);
+        let parameters = table.parameters();
+        for (code, values) in Clause::ALL {
+            let mut values = values.to_vec();
+            values.sort_unstable();
+            assert_eq!(parameters.get(code), Some(&values), "{language:?}: {code}");
+        }
+    }
+}
+
+#[test]
+fn words_of_events_have_texts_that_need_nothing() {
+    let lists = [words::STOPS_BECAUSE, words::LAUNCHES, words::ACTIONS];
+    let lists = ["stops_because", "launch", "action"].into_iter().zip(lists);
+    let mut keys: Vec<String> = lists
+        .flat_map(|(list, words)| words.iter().map(move |word| format!("{list}.{word}")))
+        .collect();
+    keys.push("problem.retry".to_owned());
+    keys.extend(sample::restricted_reasons().iter().map(Reason::title_key));
+    keys.extend(sample::too_many_reasons().iter().map(Reason::title_key));
+    keys.extend(sample::error_reasons().iter().map(Reason::title_key));
+    keys.extend(sample::admin_reasons().iter().map(Reason::title_key));
+    for language in Language::ALL {
+        let table = table(language);
+        for key in &keys {
+            assert!(table.say(key, &[]).is_ok(), "{language:?}: {key}");
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::values::{role, time, time_if_any, unsigned};
+use crate::store::clauses;
 use crate::store::{
     Cursor, EventQuery, EventRow, LastSeen, Limit, Page, ROWS_MAX, StartRow, VisitId, VisitQuery,
     VisitRow,
@@ -158,7 +159,7 @@ pub(super) fn last_seen(
     users.iter().map(|user| select.query_row([user], seen).optional()).collect()
 }
 
-const EVENT: &str = "id, at, kind, actor, actor_name, user, app, address, detail";
+const EVENT: &str = "id, at, kind, actor, actor_name, user, app, address, detail, clauses";
 
 fn event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     Ok(EventRow {
@@ -171,6 +172,8 @@ fn event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
         app: row.get(6)?,
         address: row.get(7)?,
         detail: row.get(8)?,
+        // A column that is no text is a damaged one, and the row is still worth showing.
+        clauses: clauses::of_column(row.get_ref(9)?.as_str().ok()),
     })
 }
 

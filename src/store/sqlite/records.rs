@@ -3,6 +3,7 @@
 use rusqlite::{CachedStatement, Transaction, params};
 
 use super::values::{actor, real, signed};
+use crate::store::clauses;
 use crate::store::{Batch, SLOT_MS, VisitId, VisitPhase, VisitRecord, Written};
 
 /// Writes all of it; an error leaves the transaction to be rolled back.
@@ -131,16 +132,24 @@ fn write_events(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Resul
         return Ok(());
     }
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO events (at, kind, actor, actor_name, user, app, address, detail) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO events (at, kind, actor, actor_name, user, app, address, detail, clauses) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     for event in &batch.events {
         let (who, name) = actor(&event.actor);
         let user = event.key.as_ref().map(|key| key.user.as_str());
         let app = event.key.as_ref().map(|key| key.app.as_str());
-        let values =
-            params![event.at.0, event.kind, who, name, user, app, event.address, event.detail];
-        insert.execute(values)?;
+        insert.execute(params![
+            event.at.0,
+            event.kind,
+            who,
+            name,
+            user,
+            app,
+            event.address,
+            event.detail.text(),
+            clauses::to_column(&event.detail),
+        ])?;
     }
     Ok(())
 }

@@ -7,8 +7,11 @@ use super::failed;
 use crate::store::StoreError;
 
 /// The migrations in order; the first makes version 1.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../schema/0001.sql"), include_str!("../schema/0002.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../schema/0001.sql"),
+    include_str!("../schema/0002.sql"),
+    include_str!("../schema/0003.sql"),
+];
 
 /// The newest version that this usher knows.
 pub(super) const KNOWN: u32 = MIGRATIONS.len() as u32;
@@ -61,6 +64,10 @@ fn migrate_to(connection: &mut Connection, wanted: u32) -> Result<u32, StoreErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
+    use crate::domain::{Actor, Clause, Detail};
+    use crate::store::sqlite::{Database, SqliteJournal};
+    use crate::store::{Batch, ClauseRow, EventQuery, EventRecord, Journal, Reports};
 
     #[test]
     fn an_older_file_is_brought_up_to_date_and_keeps_its_rows() {
@@ -85,6 +92,38 @@ mod tests {
             connection.query_row("SELECT count(*) FROM digests", [], |row| row.get(0)).unwrap();
         assert_eq!(digests, 0);
         assert_eq!(migrate(&mut connection).unwrap(), KNOWN, "the second time nothing is done");
+    }
+
+    #[test]
+    fn an_event_of_an_older_file_keeps_its_text_and_a_new_one_has_clauses() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::at(folder.path().join("usher.db"));
+        let mut connection = Connection::open(database.path()).unwrap();
+        migrate_to(&mut connection, 2).unwrap();
+        let old = "INSERT INTO events (at, kind, actor, detail) \
+            VALUES (1000, 'seat_gone', 'usher', 'as it was')";
+        connection.execute_batch(old).unwrap();
+        drop(connection);
+
+        let mut journal = SqliteJournal::open(&database, Timestamp(0)).unwrap();
+        let event = EventRecord {
+            at: Timestamp(2000),
+            kind: "seat_gone",
+            actor: Actor::Usher,
+            key: None,
+            address: None,
+            detail: Detail::new("as it is", vec![Clause::Gone {}]),
+        };
+        journal.write(&Batch { events: vec![event], ..Batch::default() }).unwrap();
+        // Nor may a column that nobody can read cost the row.
+        let odd = "INSERT INTO events (at, kind, actor, detail, clauses) \
+            VALUES (3000, 'seat_gone', 'usher', 'newer', '[{\"code\": 7}]')";
+        Connection::open(database.path()).unwrap().execute_batch(odd).unwrap();
+        let rows = database.reports().events(&EventQuery::default()).unwrap().rows;
+        let told: Vec<_> =
+            rows.iter().map(|row| (row.detail.as_str(), row.clauses.clone())).collect();
+        let gone = ClauseRow::from(&Clause::Gone {});
+        assert_eq!(told, [("newer", vec![]), ("as it is", vec![gone]), ("as it was", vec![])]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How long things are kept, and how finely.
 
 use super::*;
-use crate::domain::Actor;
+use crate::domain::{Actor, Detail};
 use crate::observe::{MachineSample, SeatSample};
 use crate::store::{EventRecord, Reports, SampleQuery};
 
@@ -134,7 +134,7 @@ fn records_are_deleted_when_they_are_old_and_open_visits_are_not() {
         actor: Actor::Operator,
         key: None,
         address: None,
-        detail: String::new(),
+        detail: Detail::none(),
     };
     let events = vec![event(old(401)), event(old(399))];
     store.journal.write(&Batch { events, ..Batch::default() }).unwrap();
@@ -163,7 +163,7 @@ fn what_is_exactly_as_old_as_it_is_kept_stays_and_a_millisecond_more_goes() {
         actor: Actor::Operator,
         key: None,
         address: None,
-        detail: String::new(),
+        detail: Detail::none(),
     });
     let machine = [samples_from, samples_from - 1].map(|at| (Timestamp(at), machine(1.0, 1)));
     let (events, machine) = (events.into(), machine.into());

@@ -1,7 +1,7 @@
 //! Lists and their pages.
 
 use super::*;
-use crate::domain::{Actor, LaunchKind};
+use crate::domain::{Actor, Clause, Detail, LaunchKind, StopReason};
 use crate::store::{Cursor, EventQuery, EventRecord, Limit, Reports, StartRecord, VisitQuery};
 
 #[test]
@@ -105,7 +105,7 @@ fn event(at: i64, kind: &'static str, actor: Actor, user: Option<&str>) -> Event
         actor,
         key: user.map(|user| (*key(user, "main")).clone()),
         address: Some("::1".to_owned()),
-        detail: "why".to_owned(),
+        detail: Detail::new("why", vec![Clause::because(&StopReason::Idle)]),
     }
 }
 
