@@ -35,7 +35,9 @@ class Browser:
         self.profile = tempfile.TemporaryDirectory(prefix="usher-bench-", ignore_cleanup_errors=True)
         self.wait()
         options = {"args": [*FLAGS, f"--user-data-dir={self.profile.name}"]}
-        asked = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options, "acceptInsecureCerts": True}}}
+        # With another strategy the driver runs no script before the page's load event, which waits for a font of icons.
+        wanted = {"goog:chromeOptions": options, "acceptInsecureCerts": True, "pageLoadStrategy": "none"}
+        asked = {"capabilities": {"alwaysMatch": wanted}}
         self.session = ""
         self.session = "/session/" + self.call("POST", "/session", asked)["sessionId"]
         self.call("POST", "/timeouts", {"script": LIMIT_S * 1000})
@@ -70,20 +72,27 @@ class Browser:
         """Milliseconds from the navigation to this text, and the bytes until nothing more was asked for in a second."""
         # Not waiting for the load event: the text may come before it.
         self.call("POST", "/execute/sync", {"script": "location.href = arguments[0]", "args": [url]})
-        until = time.monotonic() + LIMIT_S
-        while time.monotonic() < until:
-            try:
-                shown = self.call("POST", "/execute/async", {"script": SHOWN, "args": [wanted]})
-                break
-            except urllib.error.HTTPError:
-                time.sleep(0.01)  # the page was just being replaced
-        else:
-            raise TimeoutError(f"{url} never showed {wanted}")
+        # A script that begins in the page before would wait there for ever.
+        self.until(f"{url} to begin", lambda: self.call("GET", "/url") == url)
+        look = {"script": SHOWN, "args": [wanted]}
+        shown = self.until(f"{url} to show {wanted}", lambda: self.call("POST", "/execute/async", look))
         before = -1
         while (now := self.call("POST", "/execute/sync", {"script": BYTES, "args": []})) != before:
             before = now
             time.sleep(1)
         return shown, now
+
+    def until(self, what, ask):
+        """The first answer that is one: while a page is being replaced there is an error."""
+        until = time.monotonic() + LIMIT_S
+        while time.monotonic() < until:
+            try:
+                if answer := ask():
+                    return answer
+            except urllib.error.HTTPError:
+                pass
+            time.sleep(0.005)
+        raise TimeoutError(f"waited in vain for {what}")
 
     def close(self):
         try:
