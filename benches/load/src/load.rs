@@ -14,7 +14,7 @@ use crate::tls::Encryption;
 use crate::wire::{self, Incoming};
 
 /// Every peer gets the same path: it is usher's for an app.
-const PREFIX: &str = "/app/bench";
+pub(crate) const PREFIX: &str = "/app/bench";
 
 /// A kind of work.
 #[derive(Clone, Debug)]
@@ -222,6 +222,16 @@ impl Line {
     pub(crate) async fn weigh(&mut self, port: u16, name: &str) -> io::Result<usize> {
         self.stream.write_all(&browse(port, name)).await?;
         self.answer().await
+    }
+
+    /// The body of an answer as a browser gets it, and its coding.
+    pub(crate) async fn packed(&mut self, port: u16, name: &str) -> io::Result<(Vec<u8>, String)> {
+        self.stream.write_all(&browse(port, name)).await?;
+        let head = self.good_head().await?;
+        let body = self.incoming.take(&mut self.stream, wire::content_length(&head)).await?;
+        let coding = wire::header(&head, "content-encoding");
+        let coding = coding.ok_or_else(|| io::Error::other(format!("not packed: {head}")))?;
+        Ok((body, coding.to_owned()))
     }
 
     async fn answer(&mut self) -> io::Result<usize> {

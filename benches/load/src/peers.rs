@@ -41,11 +41,15 @@ pub(crate) const SCALE: Peer = Peer {
 };
 
 /// nginx, as an operator would write it by hand.
-pub(crate) const BY_HAND: Peer = Peer {
+pub(crate) const BY_HAND: Peer =
+    Peer { name: NGINX, doors: Doors::Both, configuration: Some("nginx.conf"), command: nginx };
+
+/// nginx with the files below `FILES`, which are packed in `CODING`.
+pub(crate) const FILES: Peer = Peer {
     name: NGINX,
-    doors: Doors::Both,
-    configuration: Some("nginx.conf"),
-    command: |at| words(&format!("nginx -c {}", at.configuration)),
+    doors: Doors::Plain,
+    configuration: Some("nginx-file.conf"),
+    command: nginx,
 };
 
 /// What a peer listens for.
@@ -79,6 +83,10 @@ fn words(line: &str) -> Vec<String> {
 /// Usher, whatever its configuration.
 fn serve(at: &Places) -> Vec<String> {
     words(&format!("{} serve -c {}", at.usher, at.configuration))
+}
+
+fn nginx(at: &Places) -> Vec<String> {
+    words(&format!("nginx -c {}", at.configuration))
 }
 
 fn configurable_http_proxy(at: &Places, port: u16, more: &str) -> Vec<String> {
