@@ -11,10 +11,9 @@ from places import free_port
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync --ignore-certificate-errors""".split()
 LIMIT_S = 60
-# Milliseconds since the navigation began, once the text is there: looked for at every frame.
-SHOWN = """
-const [wanted, done] = arguments;
-const look = () => document.body?.innerText.includes(wanted) ? done(performance.now()) : requestAnimationFrame(look);
+# Milliseconds from the navigation until the text is there, looked for at every frame from the document's beginning on.
+LOOK = """
+const look = () => document.body?.innerText.includes(%s) ? window.shownAfterMs = performance.now() : requestAnimationFrame(look);
 look();
 """
 BYTES = """
@@ -40,7 +39,6 @@ class Browser:
         asked = {"capabilities": {"alwaysMatch": wanted}}
         self.session = ""
         self.session = "/session/" + self.call("POST", "/session", asked)["sessionId"]
-        self.call("POST", "/timeouts", {"script": LIMIT_S * 1000})
         # Where nothing has been loaded yet: what starts with the browser is not the page's.
         self.call("POST", "/url", {"url": "about:blank"})
         if slow:
@@ -70,29 +68,26 @@ class Browser:
 
     def load(self, url, wanted):
         """Milliseconds from the navigation to this text, and the bytes until nothing more was asked for in a second."""
-        # Not waiting for the load event: the text may come before it.
+        look = {"cmd": "Page.addScriptToEvaluateOnNewDocument", "params": {"source": LOOK % json.dumps(wanted)}}
+        self.call("POST", "/goog/cdp/execute", look)
         self.call("POST", "/execute/sync", {"script": "location.href = arguments[0]", "args": [url]})
-        # A script that begins in the page before would wait there for ever.
-        self.until(f"{url} to begin", lambda: self.call("GET", "/url") == url)
-        look = {"script": SHOWN, "args": [wanted]}
-        shown = self.until(f"{url} to show {wanted}", lambda: self.call("POST", "/execute/async", look))
+        shown = self.until_shown(url, wanted)
         before = -1
         while (now := self.call("POST", "/execute/sync", {"script": BYTES, "args": []})) != before:
             before = now
             time.sleep(1)
         return shown, now
 
-    def until(self, what, ask):
-        """The first answer that is one: while a page is being replaced there is an error."""
+    def until_shown(self, url, wanted):
         until = time.monotonic() + LIMIT_S
         while time.monotonic() < until:
             try:
-                if answer := ask():
-                    return answer
+                if shown := self.call("POST", "/execute/sync", {"script": "return window.shownAfterMs", "args": []}):
+                    return shown
             except urllib.error.HTTPError:
-                pass
-            time.sleep(0.005)
-        raise TimeoutError(f"waited in vain for {what}")
+                pass  # the page was just being replaced
+            time.sleep(0.05)
+        raise TimeoutError(f"{url} never showed {wanted}")
 
     def close(self):
         try:
