@@ -124,6 +124,7 @@ mod tests {
     const STATE_DIR: &str = "/var/lib/usher-of-this-test";
 
     /// A process that is connected to `door` until its input ends.
+    #[expect(clippy::disallowed_methods, reason = "processes are started in this module")]
     fn caller(door: SocketAddr, mark: Option<&str>) -> Child {
         let mut command = Command::new("bash");
         command.args(["-c", &format!("exec 3<>/dev/tcp/{}/{}; read -r", door.ip(), door.port())]);

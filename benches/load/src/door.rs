@@ -99,7 +99,7 @@ const ROWS: [Row; 7] = [
 pub(crate) async fn measure(usher: &str, node_modules: &str, quick: bool) -> io::Result<()> {
     let pace = &match quick {
         true => Pace { rounds: 2, time: Duration::from_millis(400), idle: 500 },
-        false => Pace { rounds: 7, time: Duration::from_millis(1_200), idle: 4_000 },
+        false => Pace { rounds: 5, time: Duration::from_millis(1_200), idle: 4_000 },
     };
     let upstream = upstream::serve().await?;
     let all = peers::start_all(usher, node_modules, upstream)?;
