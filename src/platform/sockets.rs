@@ -158,8 +158,8 @@ pub fn sockets_of(pid: u32) -> BTreeSet<u64> {
     held
 }
 
-/// Tells each socket that a process holds, by number; nothing where the system does not say. Some
-/// 2 µs for each open file, for the folder is looked up once and nothing is allocated.
+/// Tells each socket that a process holds, by number. The folder is looked up once, and nothing is
+/// allocated for a file.
 ///
 /// # Errors
 /// The process is gone or belongs to somebody else.

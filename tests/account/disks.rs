@@ -1,38 +1,7 @@
 //! A disk that is full, and then is not.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
+use crate::disk::Disk;
 use crate::rig::{House, until};
-
-/// A small file system of its own, as long as this lives.
-struct Disk {
-    at: PathBuf,
-}
-
-impl Disk {
-    /// Only root may make one.
-    fn new(at: &Path, size: &str) -> Option<Self> {
-        let options = format!("size={size}");
-        run("mount", &["-t", "tmpfs", "-o", &options, "usher-test", at.to_str()?])
-            .then(|| Self { at: at.to_owned() })
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily, because the books of a failed test may still be open.
-        run("umount", &["-l", self.at.to_str().unwrap_or_default()]);
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "mount and umount have no other way")]
-fn run(program: &str, arguments: &[&str]) -> bool {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
 
 #[test]
 fn a_full_disk_costs_time_and_not_the_records_that_memory_holds() {
@@ -46,8 +15,7 @@ fn a_full_disk_costs_time_and_not_the_records_that_memory_holds() {
     let stay = house.stay("kim");
     house.event("before", 10);
     house.flush();
-    let filler = disk.at.join("filler");
-    fill(&filler);
+    disk.fill();
 
     let mut told = 1;
     let problem = until("the disk to be full", || {
@@ -62,7 +30,7 @@ fn a_full_disk_costs_time_and_not_the_records_that_memory_holds() {
     assert!(!house.events().is_empty(), "it can still be read");
     stay.to_browser(5);
 
-    fs::remove_file(&filler).unwrap();
+    disk.empty();
     until("records to be written again", || {
         house.flush();
         house.books.problem().is_none().then_some(())
@@ -79,11 +47,4 @@ fn a_full_disk_costs_time_and_not_the_records_that_memory_holds() {
     assert_eq!((kept + counters.lost(), counters.facts_dropped()), (told, 0));
     assert_eq!(counters.lost(), 0, "so few fit into memory");
     assert_eq!(house.visits()[0].out_bytes, 5);
-}
-
-/// Writes until nothing more fits.
-fn fill(path: &Path) {
-    use std::io::Write;
-    let mut file = fs::File::create(path).unwrap();
-    while file.write_all(&[0; 4096]).is_ok() {}
 }

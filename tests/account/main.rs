@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod children;
+mod disk;
 mod disks;
 mod files;
 mod many;

@@ -2,16 +2,17 @@
 //! do.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rustix::process::Signal;
 use usher::trust::password;
 
+use self::disk::Disk;
 use crate::rig::{Caller, Door, Session, Socket, Visitor, Widget, until};
+
+#[path = "../account/disk.rs"]
+mod disk;
 
 const TOOL: &str = "
 apps:
@@ -100,47 +101,11 @@ async fn a_database_that_cannot_be_written_costs_records_and_no_request() {
     until("the last order to be kept", async || is_kept(&door, "hana").await.then_some(())).await;
 }
 
-/// A small file system of its own, as long as this lives.
-struct Disk {
-    at: PathBuf,
-}
-
-impl Disk {
-    /// Only root may make one.
-    fn new(at: &Path) -> Option<Self> {
-        fs::create_dir(at).expect("a folder");
-        let folder = at.to_str().expect("a path in UTF-8");
-        let mounted =
-            run("mount", &["-t", "tmpfs", "-o", "size=8m,mode=700", "usher-test", folder]);
-        mounted.then(|| Self { at: at.to_owned() })
-    }
-
-    /// Until nothing more fits, not even the rest of a page.
-    fn fill(&self) {
-        let mut file = fs::File::create(self.filler()).expect("a file");
-        while file.write_all(&[0; 4096]).is_ok() {}
-    }
-
-    fn empty(&self) {
-        fs::remove_file(self.filler()).expect("the filler goes");
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.at.join("filler")
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily, because usher and its seats may still be there.
-        run("umount", &["-l", self.at.to_str().unwrap_or_default()]);
-    }
-}
-
-fn run(program: &str, arguments: &[&str]) -> bool {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
+/// Usher's state folder on a disk of its own.
+fn small_disk(door: &Door) -> Option<Disk> {
+    let state = door.path("var");
+    fs::create_dir(&state).expect("a folder");
+    Disk::new(&state, "8m")
 }
 
 /// How long an answer and an echo take, in the middle of many.
@@ -160,7 +125,7 @@ async fn usual_wait(caller: &Caller, socket: &mut Socket) -> Duration {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_costs_records_and_no_request() {
     let mut door = Door::closed(TOOL);
-    let Some(disk) = Disk::new(&door.path("var")) else {
+    let Some(disk) = small_disk(&door) else {
         println!("{SKIPPED}");
         return;
     };
@@ -205,7 +170,7 @@ async fn usher_starts_on_a_full_disk_and_knows_who_is_signed_in() {
          {{name: jiyoung, addresses: [127.0.0.2], password: \"{hash}\"}}]"
     );
     let mut door = Door::closed(&TOOL.replace("$USERS", &people));
-    let Some(disk) = Disk::new(&door.path("var")) else {
+    let Some(disk) = small_disk(&door) else {
         println!("{SKIPPED}");
         return;
     };
@@ -246,7 +211,7 @@ async fn signed_in(door: &Door) -> Visitor {
 async fn streamlit_starts(launch: &str) {
     let page = PAGE.replace("$LAUNCH", launch);
     let mut door = Door::closed(&page);
-    let Some(disk) = Disk::new(&door.path("var")) else {
+    let Some(disk) = small_disk(&door) else {
         println!("{SKIPPED}");
         return;
     };

@@ -25,7 +25,7 @@ pub(crate) async fn measure(usher: &str, quick: bool) -> io::Result<()> {
     Line::open(&door[0]).await?.text(door[0].port, "_stcore/health").await?;
     let name = main_script(&door[0]).await?;
     let plain_bytes = Line::open(&by_hand[0]).await?.weigh(by_hand[0].port, &name).await?;
-    let packed_bytes = packed(&door[0], &name).await?;
+    until_packed(&door[0], &name).await?;
     let (packed, coding) = Line::open(&door[0]).await?.packed(door[0].port, &name).await?;
     let files = Files::new(&name, &packed)?;
     ground.words = vec![("FILES", files.root.display().to_string()), ("CODING", coding)];
@@ -68,6 +68,7 @@ pub(crate) async fn measure(usher: &str, quick: bool) -> io::Result<()> {
         median(&ours),
         spread(&ratios(&ours, &filed))
     );
+    let packed_bytes = packed.len();
     let ratio = packed_bytes as f64 / plain_bytes as f64;
     println!(
         "| bytes of the answer, nginx before Streamlit | {plain_bytes} | {packed_bytes} | {ratio:.2} | |"
@@ -107,8 +108,8 @@ async fn main_script(door: &Place) -> io::Result<String> {
     script.ok_or_else(|| io::Error::other(format!("a page without Streamlit's script: {page}")))
 }
 
-/// The size of the answer once usher has packed it as well as it can.
-async fn packed(door: &Place, name: &str) -> io::Result<usize> {
+/// Returns once usher has packed it as well as it can.
+async fn until_packed(door: &Place, name: &str) -> io::Result<()> {
     let mut line = Line::open(door).await?;
     let begun = Instant::now();
     let mut bytes = line.weigh(door.port, name).await?;
@@ -120,5 +121,5 @@ async fn packed(door: &Place, name: &str) -> io::Result<usize> {
             (bytes, since) = (now, Instant::now());
         }
     }
-    Ok(bytes)
+    Ok(())
 }
